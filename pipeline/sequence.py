@@ -1,0 +1,313 @@
+"""The one structure between stages: ragged 2D or 3D pose sequences, in memory and in one Zarr store."""
+
+import logging
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import zarr
+
+from pipeline.config import InputError
+from pipeline.skeleton import Skeleton, skeleton_from_dict
+from pipeline.store import finish, open_store, partial_path, write_manifest
+
+log = logging.getLogger(__name__)
+
+MIN_FRAMES = 4
+KIND = "poses"
+FRAMES_PER_CHUNK = 65_536
+Split = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One pose sequence as a reader found it.
+
+    joints: (T, K, 2) pixels with y down, or (T, K, 3) in the data set's own units. confidence: (T, K) in [0, 1]; a
+    joint with confidence 0 or NaN is missing. events: first frame of each phase but the first, 0-based, strictly
+    increasing, -1 where absent. frame_size: (width, height) in pixels, (0, 0) if unknown. source: the file, for errors.
+    """
+
+    name: str
+    action: str
+    split: Split
+    joints: np.ndarray
+    confidence: np.ndarray
+    fps: float
+    events: tuple[int, ...] = ()
+    group: str = ""
+    frame_size: tuple[int, int] = (0, 0)
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class PoseSequences:
+    """All sequences of one data set, concatenated over time (F frames, N sequences, E the most key events).
+
+    joints (F, K, 2 or 3) float32; missing joints hold 0 and confidence 0. confidence (F, K) float32 in [0, 1].
+    phase (F,) int16 in 0..E, -1 if unlabelled. events (N, E) int32 frame within its sequence, -1 if absent.
+    offsets (N + 1,) int64: sequence n is frames offsets[n]:offsets[n + 1]. event_names: per action, its key events.
+    poses: annotated, estimated, projected, motion_capture or synthetic. labels: none, derived, human or exact.
+    left_out: name -> reason of each sequence that was found and not taken.
+    """
+
+    dataset: str
+    skeleton: Skeleton
+    joints: np.ndarray
+    confidence: np.ndarray
+    phase: np.ndarray
+    events: np.ndarray
+    offsets: np.ndarray
+    names: tuple[str, ...]
+    actions: tuple[str, ...]
+    splits: tuple[Split, ...]
+    groups: tuple[str, ...]
+    fps: np.ndarray
+    frame_size: np.ndarray
+    event_names: dict[str, tuple[str, ...]]
+    poses: str
+    labels: str
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def num_frames(self) -> int:
+        return int(self.offsets[-1])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(N,) frames of each sequence."""
+        return np.diff(self.offsets)
+
+    def frames(self, n: int) -> slice:
+        """Where sequence n lies on the frame axis."""
+        return slice(int(self.offsets[n]), int(self.offsets[n + 1]))
+
+    def where(self, action: str, split: Split | None = None) -> list[int]:
+        """Indices of the sequences of one action, and of one split if given, in stored order."""
+        return [n for n in range(len(self)) if self.actions[n] == action and split in (None, self.splits[n])]
+
+
+def phases_from_events(events: Iterable[int], num_frames: int) -> np.ndarray:
+    """(T,) int16: the phase of frame t is the index of the last event at or before t, plus one; 0 before any.
+
+    An absent event (-1) leaves its phase empty.
+    """
+    phase = np.zeros(num_frames, dtype=np.int16)
+    for index, event in enumerate(events):
+        if event >= 0:
+            phase[event:] = index + 1
+    return phase
+
+
+def check_clip(clip: Clip, skeleton: Skeleton, num_events: int) -> str | None:
+    """The reason to leave a clip out, or None. Raises InputError where the data are wrong rather than useless."""
+    where = f"sequence {clip.name!r}" + (f" ({clip.source})" if clip.source else "")
+    shape = clip.joints.shape
+    if (
+        len(shape) != 3
+        or shape[1] != skeleton.num_joints
+        or shape[2] not in (2, 3)
+        or clip.confidence.shape != shape[:2]
+    ):
+        expected = f"joints (T, {skeleton.num_joints}, 2 or 3) for skeleton {skeleton.name!r} and confidence (T, {skeleton.num_joints})"
+        raise InputError(
+            f"Expected {expected}, but got {shape} and {clip.confidence.shape} in {where}. Name another skeleton."
+        )
+    if clip.split not in ("train", "val"):
+        raise InputError(f"Expected split 'train' or 'val', but got {clip.split!r} in {where}. Correct it.")
+    if not (np.isfinite(clip.fps) and clip.fps > 0):
+        raise InputError(f"Expected a frame rate above 0, but got {clip.fps} in {where}. Give it.")
+    present = np.nan_to_num(clip.confidence, nan=0.0) > 0
+    bad = present & ~np.isfinite(clip.joints).all(axis=2)
+    if bad.any():
+        frame, joint = np.argwhere(bad)[0]
+        value = clip.joints[frame, joint].tolist()
+        raise InputError(
+            f"Expected finite coordinates, but got {value} for joint {skeleton.joints[joint]!r} in {where}, frame {frame}."
+            " Give missing joints confidence 0."
+        )
+    if (outside := present & ((clip.confidence < 0) | (clip.confidence > 1))).any() or (clip.confidence < 0).any():
+        frame, joint = np.argwhere(outside | (clip.confidence < 0))[0]
+        value = clip.confidence[frame, joint]
+        raise InputError(f"Expected confidence in [0, 1], but got {value} in {where}, frame {frame}. Rescale it.")
+    last = -1
+    if len(clip.events) not in (0, num_events):
+        raise InputError(
+            f"Expected {num_events} key events, but got {len(clip.events)} in {where}. Leave absent ones empty."
+        )
+    for number, event in enumerate(clip.events, start=1):
+        if event == -1:
+            continue
+        if not 0 <= event < shape[0]:
+            raise InputError(
+                f"Expected event {number} in frames 0..{shape[0] - 1}, but got {event} in {where}. Correct it."
+            )
+        if event <= last:
+            raise InputError(
+                f"Expected event {number} after frame {last}, but got {event} in {where}. Put events in order."
+            )
+        last = event
+    if shape[0] < MIN_FRAMES:
+        return f"{shape[0]} frames, fewer than {MIN_FRAMES}"
+    if not present.any():
+        return "no joint in any frame"
+    return None
+
+
+def from_clips(
+    clips: Iterable[Clip],
+    *,
+    dataset: str,
+    skeleton: Skeleton,
+    event_names: dict[str, tuple[str, ...]],
+    poses: str,
+    labels: str,
+    left_out: dict[str, str] | None = None,
+) -> PoseSequences:
+    """Check the clips, leave out (with a warning) what cannot be used, and concatenate the rest.
+
+    event_names: per action the names of its key events; an action that is not in it is unlabelled.
+    Raises InputError for wrong data, for two clips of one name, and for an action without enough videos in a split.
+    """
+    left_out = dict(left_out or {})
+    kept: list[Clip] = []
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.name in seen:
+            raise InputError(
+                f"Expected one sequence of each name, but got {clip.name!r} twice ({clip.source}). Rename one."
+            )
+        seen.add(clip.name)
+        if reason := check_clip(clip, skeleton, len(event_names.get(clip.action, ()))):
+            left_out[clip.name] = reason
+            log.warning("left out %s: %s", clip.name, reason)
+        else:
+            kept.append(clip)
+    if not kept:
+        raise InputError(
+            f"Expected pose sequences, but data set {dataset!r} has none that can be used. Check its root and actions."
+        )
+    _check_splits(kept, dataset)
+    num_events = max(len(clip.events) for clip in kept)
+    confidence = np.nan_to_num(np.concatenate([clip.confidence for clip in kept]), nan=0.0).astype(np.float32)
+    joints = np.concatenate([clip.joints for clip in kept]).astype(np.float32)
+    joints[confidence == 0] = 0
+    events = np.full((len(kept), num_events), -1, dtype=np.int32)
+    phase = []
+    for row, clip in zip(events, kept, strict=True):
+        row[: len(clip.events)] = clip.events
+        num_frames = len(clip.joints)
+        phase.append(
+            phases_from_events(clip.events, num_frames) if clip.events else np.full(num_frames, -1, dtype=np.int16)
+        )
+    return PoseSequences(
+        dataset=dataset,
+        skeleton=skeleton,
+        joints=joints,
+        confidence=confidence,
+        phase=np.concatenate(phase),
+        events=events,
+        offsets=np.cumsum([0] + [len(clip.joints) for clip in kept]).astype(np.int64),
+        names=tuple(clip.name for clip in kept),
+        actions=tuple(clip.action for clip in kept),
+        splits=tuple(clip.split for clip in kept),
+        groups=tuple(clip.group for clip in kept),
+        fps=np.array([clip.fps for clip in kept], dtype=np.float32),
+        frame_size=np.array([clip.frame_size for clip in kept], dtype=np.int32),
+        event_names={
+            action: tuple(event_names.get(action, ())) for action in dict.fromkeys(clip.action for clip in kept)
+        },
+        poses=poses,
+        labels=labels if num_events else "none",
+        left_out=left_out,
+    )
+
+
+def _check_splits(clips: list[Clip], dataset: str) -> None:
+    for action in dict.fromkeys(clip.action for clip in clips):
+        for split, least in (("train", 1), ("val", 2)):
+            found = sum(clip.action == action and clip.split == split for clip in clips)
+            if found < least:
+                raise InputError(
+                    f"Expected at least {least} {split} videos, but got {found} for action {action!r} of data set {dataset!r}."
+                    " Change the split, or leave the action out of 'actions'."
+                )
+
+
+def write_sequences(sequences: PoseSequences, path: Path) -> None:
+    """Write the store to a sibling and move it into place: a reader never sees half a store."""
+    partial = partial_path(path)
+    shutil.rmtree(partial, ignore_errors=True)
+    group = zarr.create_group(partial, zarr_format=3)
+    for name in ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size"):
+        array = getattr(sequences, name)
+        chunks = (min(FRAMES_PER_CHUNK, max(1, len(array))), *(max(1, size) for size in array.shape[1:]))
+        group.create_array(name, shape=array.shape, chunks=chunks, dtype=array.dtype)[...] = array
+    group.update_attributes(
+        {
+            "la2ds_kind": KIND,
+            "dataset": sequences.dataset,
+            "poses": sequences.poses,
+            "labels": sequences.labels,
+            "synthetic": sequences.poses == "synthetic",
+            "skeleton": sequences.skeleton.to_dict(),
+            "event_names": {action: list(names) for action, names in sequences.event_names.items()},
+            "left_out": sequences.left_out,
+            "sequences": {key: list(getattr(sequences, key)) for key in ("names", "actions", "splits", "groups")},
+        }
+    )
+    write_manifest(partial)
+    finish(partial, path)
+
+
+def read_sequences(path: Path) -> PoseSequences:
+    """Read a whole store into memory (about 200 bytes a frame) and check it.
+
+    Raises InputError that names the file, or the sequence and frame, at fault.
+    """
+    group = open_store(path, KIND, checksums=True)
+    attrs = dict(group.attrs)
+    arrays = {
+        name: group[name][...] for name in ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size")
+    }
+    sequences = PoseSequences(
+        dataset=attrs["dataset"],
+        skeleton=skeleton_from_dict(attrs["skeleton"], f"{path} (skeleton)"),
+        event_names={action: tuple(names) for action, names in attrs["event_names"].items()},
+        poses=attrs["poses"],
+        labels=attrs["labels"],
+        left_out=attrs["left_out"],
+        **{key: tuple(values) for key, values in attrs["sequences"].items()},
+        **arrays,
+    )
+    for clip in clips_of(sequences, str(path)):
+        if reason := check_clip(clip, sequences.skeleton, len(sequences.event_names[clip.action])):
+            raise InputError(
+                f"Expected a usable sequence, but {clip.name!r} has {reason} in {path}. Run its stage again."
+            )
+    return sequences
+
+
+def clips_of(sequences: PoseSequences, source: str = "") -> Iterator[Clip]:
+    """The sequences one by one, as views of the concatenated arrays."""
+    for n, name in enumerate(sequences.names):
+        frames = sequences.frames(n)
+        num_events = len(sequences.event_names[sequences.actions[n]])
+        yield Clip(
+            name=name,
+            action=sequences.actions[n],
+            split=sequences.splits[n],
+            joints=sequences.joints[frames],
+            confidence=sequences.confidence[frames],
+            fps=float(sequences.fps[n]),
+            events=tuple(int(event) for event in sequences.events[n, :num_events]),
+            group=sequences.groups[n],
+            frame_size=tuple(int(size) for size in sequences.frame_size[n]),
+            source=source,
+        )
