@@ -14,6 +14,7 @@ import zarr
 from pipeline.config import InputError
 
 MANIFEST = "manifest.json"
+FINGERPRINT = "fingerprint.json"
 
 
 def partial_path(path: Path) -> Path:
@@ -78,3 +79,26 @@ def open_store(path: Path, kind: str, checksums: bool = False) -> zarr.Group:
             f"Expected a {kind} store, but got {group.attrs.get('la2ds_kind')!r} at {path}. Name another path."
         )
     return group
+
+
+def open_partial(path: Path, fingerprint: dict) -> Path:
+    """The unfinished version of an output, kept from an interrupted run if that run had the same fingerprint.
+
+    fingerprint: JSON-ready description of everything the output depends on (settings, input manifests).
+    """
+    partial = partial_path(path)
+    marker = partial / FINGERPRINT
+    text = json.dumps(fingerprint, sort_keys=True)
+    if partial.exists() and not (marker.is_file() and marker.read_text(encoding="utf-8") == text):
+        shutil.rmtree(partial)
+    if not partial.exists():
+        partial.mkdir(parents=True)
+        temporary = partial / (FINGERPRINT + ".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, marker)
+    return partial
+
+
+def content_hash(path: Path) -> str:
+    """A short hash of a store's content, read from its manifest."""
+    return f"{_crc32(path / MANIFEST):08x}"
