@@ -1,0 +1,1 @@
+"""Networks: each file is one part of the alignment network (paper section 3.3)."""

@@ -1,0 +1,100 @@
+"""The self-attention encoder: ViViT's factorised encoder over heatmap frames (paper section 3.3, Arnab et al., 2021).
+
+Shapes: F frames of all sequences together, B sequences, T frames of the longest one, C channels, S heatmap size,
+P patches, D width.
+"""
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from pipeline.config import InputError
+from pipeline.models.attention import Block
+from pipeline.models.positions import TemporalPositions
+
+
+def pad(x: Float[Tensor, "F D"], lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"]:
+    """Lay concatenated sequences side by side, zeros behind the shorter ones."""
+    return nn.utils.rnn.pad_sequence(list(x.split(lengths.tolist())), batch_first=True)
+
+
+class SpatialTransformer(nn.Module):
+    """Patches of one frame -> tokens -> transformer -> mean: one vector a frame."""
+
+    def __init__(
+        self,
+        num_channels: int,
+        size_px: int,
+        patch_px: int,
+        width: int,
+        depth: int,
+        heads: int,
+        head_width: int,
+        mlp_width: int,
+        positions: bool,
+    ):
+        super().__init__()
+        if size_px % patch_px:
+            raise InputError(
+                f"Expected a heatmap size that patch_px divides, but got {size_px} and {patch_px} in params.yaml. Change one."
+            )
+        self.patch_px = patch_px
+        self.embed = nn.Linear(num_channels * patch_px**2, width)
+        self.positions = nn.Parameter(torch.randn((size_px // patch_px) ** 2, width) * 0.02) if positions else None
+        self.blocks = nn.ModuleList(Block(width, heads, head_width, mlp_width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Float[Tensor, "F C S S"]) -> Float[Tensor, "F D"]:
+        p = self.patch_px
+        frames, channels, size, _ = x.shape
+        patches = x.view(frames, channels, size // p, p, size // p, p).permute(0, 2, 4, 1, 3, 5)
+        tokens = self.embed(patches.reshape(frames, -1, channels * p * p))
+        if self.positions is not None:
+            tokens = tokens + self.positions
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens).mean(dim=1)
+
+
+class SpatialMLP(nn.Module):
+    """The ablation "without spatial transformer": an MLP over the flattened heatmaps of a frame."""
+
+    def __init__(self, num_channels: int, size_px: int, width: int):
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Flatten(), nn.Linear(num_channels * size_px**2, width), nn.ReLU(), nn.Linear(width, width)
+        )
+
+    def forward(self, x: Float[Tensor, "F C S S"]) -> Float[Tensor, "F D"]:
+        return self.mlp(x)
+
+
+class TemporalTransformer(nn.Module):
+    """Frame vectors of a sequence attend to each other."""
+
+    def __init__(
+        self, max_frames: int, width: int, depth: int, heads: int, head_width: int, mlp_width: int, positions: bool
+    ):
+        super().__init__()
+        self.positions = TemporalPositions(max_frames, width) if positions else None
+        self.blocks = nn.ModuleList(Block(width, heads, head_width, mlp_width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Float[Tensor, "B T D"], lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
+        if self.positions is not None:
+            x = x + self.positions(lengths)
+        for block in self.blocks:
+            x = block(x, keep)
+        return self.norm(x)
+
+
+class ViViT(nn.Module):
+    """Concatenated uint8 frames of B sequences -> (B, T, D), padded; only real frames pass the spatial part."""
+
+    def __init__(self, spatial: nn.Module, temporal: TemporalTransformer | None):
+        super().__init__()
+        self.spatial, self.temporal = spatial, temporal
+
+    def forward(self, frames: UInt8[Tensor, "F C S S"], lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
+        x = pad(self.spatial(frames.float() / 255), lengths)
+        return x if self.temporal is None else self.temporal(x, lengths, keep)

@@ -1,0 +1,1 @@
+"""What is run: one typer command per DVC stage. No computation here; that is in `pipeline`."""

@@ -1,0 +1,136 @@
+"""What every stage shares: reading its section of params.yaml, where artifacts lie, errors in one line, a summary."""
+
+import functools
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+
+from pipeline.config import Config, InputError
+
+# Deterministic matrix products on CUDA need this before CUDA starts.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+POSES, HEATMAPS, MODELS, RESULTS, REPORTS = (
+    Path("data") / name for name in ("poses", "heatmaps", "models", "results", "reports")
+)
+SECTIONS = {"datasets", "project", "render", "presets", "evaluate"}
+
+DatasetArgument = Annotated[str, typer.Argument(help="Name of the data set: its key below `datasets` in params.yaml.")]
+ParamsOption = Annotated[Path, typer.Option(help="The parameter file.")]
+PARAMS = Path("params.yaml")
+Settings = TypeVar("Settings", bound=Config)
+
+
+class DatasetEntry(Config):
+    """One entry below `datasets`: where the poses come from, and the training preset by name."""
+
+    source: dict
+    preset: str = "quick"
+
+
+class Params:
+    """params.yaml, read section by section; every error names the file and the key."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            self.content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            raise InputError(
+                f"Expected a parameter file, but there is none at {path}. Run in the project's root."
+            ) from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"Expected YAML, but got text that does not parse in {path}: {_one_line(error)}") from None
+        if not isinstance(self.content, dict) or (unknown := set(self.content) - SECTIONS):
+            got = sorted(unknown) if isinstance(self.content, dict) else type(self.content).__name__
+            raise InputError(f"Expected sections {sorted(SECTIONS)}, but got {got} in {path}. Correct the name.")
+
+    def section(self, key: str, kind: type[Settings]) -> Settings:
+        """The settings below a dotted key."""
+        node = self.content
+        for part in key.split("."):
+            if not isinstance(node, dict) or part not in node:
+                known = sorted(node) if isinstance(node, dict) else []
+                raise InputError(
+                    f"Expected key {key!r} in {self.path}, but {part!r} is not there (known: {known}). Add it."
+                )
+            node = node[part]
+        try:
+            return kind.model_validate(node or {})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join([key, *(str(part) for part in first["loc"])])
+            raise InputError(
+                f"Expected a valid setting, but {place} is wrong in {self.path}: {_one_line(first['msg'])}"
+            ) from None
+
+    def dataset(self, name: str) -> DatasetEntry:
+        return self.section(f"datasets.{name}", DatasetEntry)
+
+    @property
+    def datasets(self) -> list[str]:
+        return list(self.content.get("datasets") or {})
+
+
+def _one_line(text) -> str:
+    return " ".join(str(text).split())
+
+
+def stage(command):
+    """Make a function a stage command: log to stderr, and turn an InputError into one line and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args, **kwargs):
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", force=True)
+        logging.getLogger("numba").setLevel(logging.WARNING)
+        try:
+            return command(*args, **kwargs)
+        except InputError as error:
+            typer.echo(f"error: {_one_line(error)}", err=True)
+            raise typer.Exit(1) from None
+
+    return wrapped
+
+
+def summary(started: float, **facts) -> None:
+    """The one line a stage ends with."""
+    facts["seconds"] = f"{time.monotonic() - started:.1f}"
+    typer.echo("  ".join(f"{name}={value}" for name, value in facts.items()))
+
+
+def size_of(path: Path) -> str:
+    """Bytes below a directory, readable."""
+    total = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return f"{total / 2**20:.1f}MiB"
+
+
+class RateColumn(ProgressColumn):
+    """How fast a task goes."""
+
+    def __init__(self, unit: str):
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> str:
+        return f"{task.speed:,.0f} {self.unit}/s" if task.speed else ""
+
+
+def progress_bar(unit: str) -> Progress:
+    """A progress bar on stderr with rate and time to go; silent where stderr is no terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(unit),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
