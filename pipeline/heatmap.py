@@ -79,7 +79,8 @@ def _reached(low, high, sigma, size):
     return int(min(max(first, ZERO), bound)), int(min(max(end, ZERO), bound))
 
 
-@njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+# All of fast math but the promise that there is no NaN: a confidence may be one.
+@njit(nogil=True, cache=True, fastmath={"reassoc", "arcp", "contract", "nsz"}, error_model="numpy")
 def _render(uv, confidence, limbs, sigma, joint_maps, limb_maps, out):
     """Draw into out (F, C, S, S), S >= LANES. Everything is measured in sigmas, in which the Gaussian is round."""
     num_frames, num_joints = confidence.shape

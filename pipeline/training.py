@@ -94,7 +94,7 @@ class Trainer:
         self.data, self.config, self.seed, self.checkpoints = data, config, seed, checkpoints
         self.device = pick_device(config.device)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        max_frames = config.model.max_frames or int(data.lengths.max())
+        max_frames = config.model.max_frames or int(data.lengths.max() * (2 if config.model.position_drift > 1 else 1))
         self.shape = {"num_channels": data.num_channels, "size_px": data.size_px, "max_frames": max_frames}
         self.network = new_network(config.model, seed, **self.shape).to(self.device)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
@@ -116,6 +116,7 @@ class Trainer:
 
     def _epoch(self, epoch: int, on_step) -> Epoch:
         rng = np.random.default_rng([self.seed, epoch])
+        torch.manual_seed(rng.integers(2**31))
         self.network.train()
         losses, real, padded = [], 0, 0
         rate = self.optimizer.param_groups[0]["lr"] = self.config.rate(epoch)

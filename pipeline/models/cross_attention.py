@@ -40,11 +40,18 @@ class CrossAttention(nn.Module):
     """MLP + learned positions, then `depth` layers that update both sequences at once."""
 
     def __init__(
-        self, max_frames: int, width: int, depth: int, heads: int, head_width: int, attention: str, positions: bool
+        self,
+        positions: TemporalPositions | None,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        head_width: int,
+        attention: str,
     ):
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
-        self.positions = TemporalPositions(max_frames, width) if positions else None
+        self.positions = positions
         self.layers = nn.ModuleList(CrossLayer(width, heads, head_width, attention) for _ in range(depth))
 
     def forward(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pipeline.config import Config
 from pipeline.models.cross_attention import CrossAttention
 from pipeline.models.heads import ProjectionHead
+from pipeline.models.positions import TemporalPositions
 from pipeline.models.vivit import SpatialMLP, SpatialTransformer, TemporalTransformer, ViViT
 
 
@@ -34,6 +35,7 @@ class ModelConfig(Config):
     attention: Literal["linear", "softmax"] = "linear"  # of the cross layers
     projection_head: bool = True
     positional_encoding: bool = True
+    position_drift: float = Field(1.0, ge=1)  # ours: above 1, training hides the frame number; see TemporalPositions
     masks: bool = True  # False: padding takes part, as in CASA's code
 
 
@@ -55,31 +57,30 @@ class AlignmentNetwork(nn.Module):
     def __init__(self, config: ModelConfig, num_channels: int, size_px: int, max_frames: int):
         super().__init__()
         self.config = config
+        max_frames = config.max_frames or max_frames
         block = {"width": config.width, "heads": config.heads, "head_width": config.head_width}
-        positions, max_frames = config.positional_encoding, config.max_frames or max_frames
-        if config.spatial == "transformer":
-            spatial = SpatialTransformer(
-                num_channels,
-                size_px,
-                config.patch_px,
-                depth=config.spatial_depth,
-                mlp_width=config.mlp_width,
-                positions=positions,
-                **block,
+
+        def positions() -> TemporalPositions | None:
+            return (
+                TemporalPositions(max_frames, config.width, config.position_drift)
+                if config.positional_encoding
+                else None
             )
+
+        if config.spatial == "transformer":
+            patches = (num_channels, size_px, config.patch_px, config.positional_encoding)
+            spatial = SpatialTransformer(*patches, depth=config.spatial_depth, mlp_width=config.mlp_width, **block)
         else:
             spatial = SpatialMLP(num_channels, size_px, config.width)
         temporal = None
         if config.temporal_transformer:
             temporal = TemporalTransformer(
-                max_frames, depth=config.temporal_depth, mlp_width=config.mlp_width, positions=positions, **block
+                positions(), depth=config.temporal_depth, mlp_width=config.mlp_width, **block
             )
         self.encoder = ViViT(spatial, temporal)
         self.cross = None
         if config.cross_attention:
-            self.cross = CrossAttention(
-                max_frames, depth=config.cross_depth, attention=config.attention, positions=positions, **block
-            )
+            self.cross = CrossAttention(positions(), depth=config.cross_depth, attention=config.attention, **block)
         self.head = ProjectionHead(config.width) if config.projection_head else nn.Identity()
 
     def features(self, a: Sequences, b: Sequences) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:

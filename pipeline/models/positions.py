@@ -14,24 +14,40 @@ log = logging.getLogger(__name__)
 
 
 class TemporalPositions(nn.Module):
-    """A learned table of max_frames positions; a longer sequence gets the table interpolated over its length."""
+    """A learned table of positions; a sequence longer than it gets the table interpolated over its length.
 
-    def __init__(self, max_frames: int, width: int):
+    drift: 1 numbers the frames 0, 1, 2, ... With drift > 1 a training sequence starts anywhere in the table and its
+    frames lie a random 1/drift to drift apart, so that their number tells their order and not the moment they show.
+    Without it a network can learn to count frames instead of looking at poses.
+    """
+
+    def __init__(self, max_frames: int, width: int, drift: float = 1.0):
         super().__init__()
         self.table = nn.Parameter(torch.randn(max_frames, width) * 0.02)
+        self.drift = drift
         self._told = False
 
     def forward(self, lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"] | Float[Tensor, "1 T D"]:
         """Positions of sequences padded to the longest; a sequence's own do not depend on the others."""
         longest, max_frames = int(lengths.max()), len(self.table)
+        if self.training and self.drift > 1:
+            return self._drifting(lengths)
         if longest <= max_frames:
             return self.table[None, :longest]
         if not self._told:
             self._told = True
             log.warning("longest sequence %d > max_frames %d: positions are interpolated", longest, max_frames)
-        return torch.stack(
-            [F.pad(self._of(length), (0, 0, 0, longest - length)) for length in lengths.clamp_min(max_frames).tolist()]
-        )
+        own = [self._interpolated(length) for length in lengths.clamp_min(max_frames).tolist()]
+        return torch.stack([F.pad(table, (0, 0, 0, longest - len(table)))[:longest] for table in own])
 
-    def _of(self, length: int) -> Float[Tensor, "T D"]:
+    def _interpolated(self, length: int) -> Float[Tensor, "T D"]:
         return F.interpolate(self.table.T[None], size=length, mode="linear", align_corners=True)[0].T
+
+    def _drifting(self, lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"]:
+        last = len(self.table) - 1
+        draws = torch.rand(2, len(lengths), 1)
+        step = (self.drift ** (2 * draws[0] - 1)).minimum(last / (lengths[:, None] - 1).clamp_min(1))
+        start = draws[1] * (last - step * (lengths[:, None] - 1)).clamp_min(0)
+        place = (start + step * torch.arange(int(lengths.max()))).clamp_max(last).to(self.table.device)
+        below = place.long().clamp_max(last - 1)
+        return torch.lerp(self.table[below], self.table[below + 1], (place - below)[..., None])

@@ -26,12 +26,13 @@ class SpatialTransformer(nn.Module):
         num_channels: int,
         size_px: int,
         patch_px: int,
+        positions: bool,
+        *,
         width: int,
         depth: int,
         heads: int,
         head_width: int,
         mlp_width: int,
-        positions: bool,
     ):
         super().__init__()
         if size_px % patch_px:
@@ -73,10 +74,17 @@ class TemporalTransformer(nn.Module):
     """Frame vectors of a sequence attend to each other."""
 
     def __init__(
-        self, max_frames: int, width: int, depth: int, heads: int, head_width: int, mlp_width: int, positions: bool
+        self,
+        positions: TemporalPositions | None,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        head_width: int,
+        mlp_width: int,
     ):
         super().__init__()
-        self.positions = TemporalPositions(max_frames, width) if positions else None
+        self.positions = positions
         self.blocks = nn.ModuleList(Block(width, heads, head_width, mlp_width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 

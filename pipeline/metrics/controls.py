@@ -1,0 +1,36 @@
+"""Controls: what a number is worth is told by methods that see no pose (time only), no network, or no feature at all.
+
+The untrained network is a control too, but it is an embedding like any other. Shapes: N sequences, F frames, K joints.
+"""
+
+import numpy as np
+
+
+def time_only(lengths: np.ndarray) -> np.ndarray:
+    """(F, 1) float32 t / T of every frame, t = 0..T - 1."""
+    return np.concatenate([np.arange(length) / length for length in lengths]).astype(np.float32)[:, None]
+
+
+def raw_pose(joints: np.ndarray, confidence: np.ndarray, boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """(F, 2 K) float32: joint coordinates in [-1, 1] of the crop box, by the pixel-centre convention of `crop.to_grid`.
+
+    joints (F, K, 2) pixels. confidence (F, K); where it is 0 the joint is missing: interpolated linearly in time
+    within its sequence, held at the ends, at the box centre (0) if never seen. boxes: x0, y0, width, height of each
+    sequence (N, 4). offsets (N + 1,).
+    """
+    box = np.repeat(boxes, np.diff(offsets), axis=0)[:, None].astype(np.float64)
+    pose = 2 * (joints - box[..., :2] + 0.5) / box[..., 2:] - 1
+    seen = confidence > 0
+    pose[~seen] = 0
+    for start, stop in zip(offsets, offsets[1:], strict=False):
+        part, visible = pose[start:stop], seen[start:stop]
+        for k in np.flatnonzero(visible.any(axis=0) & ~visible.all(axis=0)):
+            missing, known = np.flatnonzero(~visible[:, k]), np.flatnonzero(visible[:, k])
+            for axis in range(2):
+                part[missing, k, axis] = np.interp(missing, known, part[known, k, axis])
+    return pose.reshape(len(pose), -1).astype(np.float32)
+
+
+def majority(phase: np.ndarray) -> int:
+    """The most frequent phase of the labelled frames; the lowest on a tie."""
+    return int(np.bincount(phase[phase >= 0]).argmax())

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+
+from pipeline.config import InputError
+from pipeline.models.attention import linear_attention, softmax_attention
+from pipeline.models.network import AlignmentNetwork, ModelConfig, Sequences
+
+SMALL = {"spatial_depth": 1, "temporal_depth": 1, "cross_depth": 1}
+
+
+def network(channels=27, max_frames=20, size_px=30, **settings):
+    torch.manual_seed(0)
+    return AlignmentNetwork(ModelConfig(**{**SMALL, **settings}), channels, size_px, max_frames).eval()
+
+
+def sequences(lengths, channels=27, seed=0):
+    rng = np.random.default_rng(seed)
+    frames = rng.integers(0, 256, (sum(lengths), channels, 30, 30), dtype=np.uint8)
+    return Sequences(torch.from_numpy(frames), torch.tensor(lengths))
+
+
+def test_parameter_counts_of_the_paper():
+    """4,496,064 on Penn Action's 49 channels and 5.13 million on H2O's 82, position tables not counted."""
+    for channels, expected in ((49, 4_496_064), (82, 5_129_664)):
+        encoder = AlignmentNetwork(ModelConfig(), channels, 30, 100).encoder
+        assert sum(p.numel() for name, p in encoder.named_parameters() if "positions" not in name) == expected
+
+
+@pytest.mark.parametrize("attention", ["linear", "softmax"])
+def test_a_sequence_is_embedded_alike_alone_and_beside_longer_ones(attention):
+    model = network(attention=attention)
+    batch = sequences([5, 9, 26])  # the last is longer than max_frames
+    together = model.self_features(batch)
+    start = 0
+    for row, length in zip(together, [5, 9, 26], strict=True):
+        alone = Sequences(batch.frames[start : start + length], torch.tensor([length]))
+        torch.testing.assert_close(row[:length], model.self_features(alone)[0], atol=2e-5, rtol=1e-4)
+        start += length
+
+
+def test_without_masks_padding_takes_part():
+    model = network(masks=False)
+    batch = sequences([5, 9])
+    alone = model.self_features(Sequences(batch.frames[:5], torch.tensor([5])))[0]
+    assert (model.self_features(batch)[0, :5] - alone).abs().max() > 1e-3
+
+
+def test_self_features_equal_features_of_a_pair_with_itself():
+    model, batch = network(), sequences([7, 4])
+    pair = model.features(batch, batch)
+    torch.testing.assert_close(pair[0], pair[1])
+    torch.testing.assert_close(pair[0], model.self_features(batch))
+
+
+def test_cross_attention_sees_the_other_sequence_and_its_absence_does_not():
+    a, b, c = sequences([6]), sequences([8], seed=1), sequences([8], seed=2)
+    model = network()
+    assert (model(a, b)[0] - model(a, c)[0]).abs().max() > 1e-4
+    without = network(cross_attention=False)
+    torch.testing.assert_close(without(a, b)[0], without(a, c)[0])
+
+
+def test_without_positions_the_order_of_frames_does_not_matter():
+    a = sequences([6])
+    reverse = Sequences(a.frames.flip(0), a.lengths)
+    without = network(positional_encoding=False)
+    torch.testing.assert_close(without.self_features(a).flip(1), without.self_features(reverse), atol=1e-5, rtol=1e-4)
+    assert (network().self_features(a).flip(1) - network().self_features(reverse)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("ablation", [{"spatial": "mlp"}, {"temporal_transformer": False}, {"projection_head": False}])
+def test_ablations_run_and_change_the_network(ablation):
+    a = sequences([6, 3])
+    z = network(**ablation)(a, a)[0]
+    assert z.shape == (2, 6, 192) and not torch.equal(z, network()(a, a)[0])
+
+
+def test_attention_against_loops():
+    torch.manual_seed(1)
+    q, k, v = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 6, 5), torch.randn(2, 3, 6, 5)
+    keep = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
+    for attend, weight in (
+        (softmax_attention, lambda a, b: torch.exp(a @ b / 5**0.5)),
+        (linear_attention, lambda a, b: (torch.nn.functional.elu(a) + 1) @ (torch.nn.functional.elu(b) + 1)),
+    ):
+        result = attend(q, k, v, keep)
+        for b in range(2):
+            for h in range(3):
+                for t in range(4):
+                    weights = torch.stack([weight(q[b, h, t], k[b, h, s]) * keep[b, s] for s in range(6)])
+                    torch.testing.assert_close(result[b, h, t], (weights / weights.sum()) @ v[b, h], atol=1e-5, rtol=1e-4)
+
+
+def test_a_heatmap_that_patches_do_not_tile_is_refused():
+    with pytest.raises(InputError, match="patch_px divides, but got 30 and 8"):
+        network(patch_px=8)
