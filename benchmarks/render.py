@@ -24,13 +24,10 @@ from pipeline.skeleton import load_skeleton
 SKELETON = load_skeleton("coco_17")
 LIMBS = SKELETON.limb_index
 CONFIG = RenderConfig()
-STANDING = np.array(
-    [
-        [[0.50, 0.05], [0.53, 0.03], [0.47, 0.03], [0.56, 0.05], [0.44, 0.05], [0.63, 0.20]],
-        [[0.37, 0.20], [0.72, 0.38], [0.28, 0.38], [0.80, 0.52], [0.20, 0.52], [0.58, 0.52]],
-        [[0.42, 0.52], [0.60, 0.74], [0.40, 0.74], [0.62, 0.96], [0.38, 0.96], [0.50, 0.05]],
-    ]
-).reshape(-1, 2)[:17]
+# Joints of COCO-17 of a standing person, in body heights.
+X = [0.50, 0.53, 0.47, 0.56, 0.44, 0.63, 0.37, 0.72, 0.28, 0.80, 0.20, 0.58, 0.42, 0.60, 0.40, 0.62, 0.38]
+Y = [0.05, 0.03, 0.03, 0.05, 0.05, 0.20, 0.20, 0.38, 0.38, 0.52, 0.52, 0.52, 0.52, 0.74, 0.74, 0.96, 0.96]
+STANDING = np.stack([X, Y], axis=1)
 
 
 def moving_poses(num_frames: int, height_px: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

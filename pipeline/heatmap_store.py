@@ -26,7 +26,8 @@ from pipeline.store import FINGERPRINT, content_hash, finish, open_partial, open
 KIND = "heatmaps"
 FRAMES_PER_CHUNK = 64
 FRAMES_PER_SHARD = 4096
-# Level 1 makes smaller and faster chunks of heatmaps than levels -1 and 3. The checksum tells a damaged chunk.
+# Of levels -1 to 5, level 1 makes the smallest heatmaps or nearly so, faster than 3. Without the checksum, two of
+# three flipped bits would go unnoticed.
 COMPRESSOR = ZstdCodec(level=1, checksum=True)
 DONE = "done"  # a folder with one empty file per finished shard, while the store is being written
 
@@ -163,6 +164,9 @@ def _write_shard(
     array = zarr.open_array(partial, path="heatmaps", mode="r+")
     # Zarr's search for chunks of zeros takes more than twice as long as drawing, compressing and writing them.
     array = array.with_config({"write_empty_chunks": True})
+    # Zarr would read what an earlier run left there, to complete a shard that the end of the array cuts.
+    left_behind = array.metadata.encode_chunk_key((shard.start // array.shards[0], 0, 0, 0))
+    (partial / "heatmaps" / left_behind).unlink(missing_ok=True)
     array[shard] = render(uv, confidence, limbs, sigma, config.size_px, config.channels)
     _marker(partial, shard).touch()
     return len(uv)

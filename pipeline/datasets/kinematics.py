@@ -4,14 +4,12 @@ Axes: x to the person's left, y up, z where the person faces; a person who faces
 All angles are in degrees and 0 when standing upright with hanging arms. Trunk, pelvis and head angles are measured
 from the heading of the feet, so that turning the hips leaves the feet planted.
 
-Shapes: T frames, A angles, K joints.
+Shapes: T frames, A angles.
 """
 
 from dataclasses import dataclass, fields
 
 import numpy as np
-
-from pipeline.skeleton import Skeleton, load_skeleton
 
 # Flexion and lateral lean: forward and to the left; rotation: to the left about the spine.
 MIDLINE = ("pelvis_rotation", "trunk_flexion", "trunk_lateral", "trunk_rotation", "head_flexion", "head_rotation")
@@ -34,16 +32,16 @@ _SIGN = np.array([-1.0 if name.endswith(("_rotation", "_lateral")) else 1.0 for 
 
 @dataclass(frozen=True)
 class Body:
-    """Lengths in metres; the defaults are an adult of 1.7 m with the mean proportions of Drillis and Contini (1964)."""
+    """Lengths in metres between joint centres; the defaults are an adult 1.7 m tall."""
 
     thigh: float = 0.417
     shank: float = 0.418
-    hips: float = 0.325
+    hips: float = 0.260
     trunk: float = 0.490
     shoulders: float = 0.440
     upper_arm: float = 0.316
     forearm: float = 0.248
-    head: float = 0.190  # from the middle of the shoulders up to the ears
+    head: float = 0.210  # from the middle of the shoulders up to the ears
 
     def scaled(self, factors: np.ndarray) -> "Body":
         """The body with each length multiplied by its factor, in the order of the fields."""
@@ -67,12 +65,11 @@ def rotation(axis: str, radians: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def forward_kinematics(angles: np.ndarray, body: Body, skeleton: Skeleton | None = None) -> np.ndarray:
-    """(T, 17, 3) float64 metres: the joints of `coco_17` for (T, A) angles in degrees, in the order of ANGLES.
+def forward_kinematics(angles: np.ndarray, body: Body) -> dict[str, np.ndarray]:
+    """Joint name of `coco_17` -> (T, 3) metres, for (T, A) degrees in the order of ANGLES.
 
     The lowest ankle stands on y = 0, and the middle of the ankles is at x = z = 0.
     """
-    skeleton = skeleton or load_skeleton("coco_17")
     angle = dict(zip(ANGLES, np.radians(angles).T, strict=True))
     spine = rotation("x", angle["trunk_flexion"]) @ rotation("z", -angle["trunk_lateral"])
     pelvis = rotation("y", angle["pelvis_rotation"])
@@ -103,4 +100,4 @@ def forward_kinematics(angles: np.ndarray, body: Body, skeleton: Skeleton | None
     ankles = np.stack([joints["left_ankle"], joints["right_ankle"]], axis=1)
     ground = ankles.mean(axis=1)
     ground[:, 1] = ankles[:, :, 1].min(axis=1)
-    return np.stack([joints[name] for name in skeleton.joints], axis=1) - ground[:, None]
+    return {name: position - ground for name, position in joints.items()}

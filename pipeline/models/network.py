@@ -36,6 +36,7 @@ class ModelConfig(Config):
     projection_head: bool = True
     positional_encoding: bool = True
     position_drift: float = Field(1.0, ge=1)  # ours: above 1, training hides the frame number; see TemporalPositions
+    centered: bool = False  # ours: subtract each sequence's mean frame token, which tells who is seen and from where
     masks: bool = True  # False: padding takes part, as in CASA's code
 
 
@@ -77,7 +78,7 @@ class AlignmentNetwork(nn.Module):
             temporal = TemporalTransformer(
                 positions(), depth=config.temporal_depth, mlp_width=config.mlp_width, **block
             )
-        self.encoder = ViViT(spatial, temporal)
+        self.encoder = ViViT(spatial, temporal, config.centered)
         self.cross = None
         if config.cross_attention:
             self.cross = CrossAttention(positions(), depth=config.cross_depth, attention=config.attention, **block)

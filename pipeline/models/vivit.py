@@ -99,10 +99,13 @@ class TemporalTransformer(nn.Module):
 class ViViT(nn.Module):
     """Concatenated uint8 frames of B sequences -> (B, T, D), padded; only real frames pass the spatial part."""
 
-    def __init__(self, spatial: nn.Module, temporal: TemporalTransformer | None):
+    def __init__(self, spatial: nn.Module, temporal: TemporalTransformer | None, centered: bool):
         super().__init__()
-        self.spatial, self.temporal = spatial, temporal
+        self.spatial, self.temporal, self.centered = spatial, temporal, centered
 
     def forward(self, frames: UInt8[Tensor, "F C S S"], lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
-        x = pad(self.spatial(frames.float() / 255), lengths)
+        tokens = self.spatial(frames.float() / 255)
+        if self.centered:
+            tokens = torch.cat([own - own.mean(dim=0) for own in tokens.split(lengths.tolist())])
+        x = pad(tokens, lengths)
         return x if self.temporal is None else self.temporal(x, lengths, keep)

@@ -1,0 +1,244 @@
+"""Evaluate one data set: embed its videos, score the method and its controls action by action, write the long table."""
+
+import json
+import logging
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from pipeline.checkpoint import load_network
+from pipeline.embedding import embed
+from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
+from pipeline.heatmap_store import HeatmapStore
+from pipeline.metrics.bootstrap import Score, difference, pooled
+from pipeline.metrics.clips import Clips
+from pipeline.metrics.clock import break_clock, warp_clips
+from pipeline.metrics.controls import raw_pose, time_only
+from pipeline.report import ALL_ACTIONS, VARIANTS, write_rows
+from pipeline.sequence import PoseSequences, read_sequences
+from pipeline.store import FINGERPRINT, code_hash, content_hash, finish, open_partial, write_json, write_manifest
+
+log = logging.getLogger(__name__)
+
+INPUTS = {"la2ds": "pose2d", "untrained": "pose2d", "raw_pose": "pose2d", "time_only": "time", "majority": "none"}
+Scores = dict[str, dict[str, Score]]  # variant -> metric -> score
+
+
+@dataclass(frozen=True)
+class Features:
+    """One method's frame features of the training videos, and of the validation videos plain and clock-broken."""
+
+    method: str
+    seed: int
+    train: np.ndarray
+    plain: np.ndarray
+    clock_broken: np.ndarray
+
+
+def labelled_clips(sequences: PoseSequences, numbers: list[int], num_events: int) -> Clips:
+    """Labels of some sequences, features still to come."""
+    frames = np.concatenate([np.arange(s.start, s.stop) for s in map(sequences.frames, numbers)])
+    lengths = sequences.lengths[numbers]
+    return Clips(
+        features=np.zeros((len(frames), 1), np.float32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        phase=sequences.phase[frames],
+        events=sequences.events[numbers, :num_events],
+        fps=sequences.fps[numbers],
+        names=tuple(sequences.names[n] for n in numbers),
+    )
+
+
+class ActionEvaluation:
+    """The validation of one action: the same frames, plain and clock-broken, for every method."""
+
+    def __init__(self, sequences: PoseSequences, store: HeatmapStore, action: str, config: EvaluateConfig):
+        # Actions are different videos, so they get different resamples and windows.
+        self.config = config.model_copy(update={"seed": zlib.crc32(f"{config.seed} {action}".encode())})
+        self.sequences, self.store, self.action = sequences, store, action
+        self.numbers = {split: sequences.where(action, split) for split in ("train", "val")}
+        num_events = len(sequences.event_names[action])
+        self.train = labelled_clips(sequences, self.numbers["train"], num_events)
+        self.val = labelled_clips(sequences, self.numbers["val"], num_events)
+        self.indices = break_clock(self.val.lengths, self.config.seed)
+        self.broken = warp_clips(self.val, self.indices)
+        self.source = np.concatenate([o + i for o, i in zip(self.val.offsets, self.indices, strict=False)])
+
+    def controls(self) -> Iterator[Features]:
+        """Time only and raw pose."""
+        clips = (self.train, self.val, self.broken)
+        yield Features("time_only", 0, *(time_only(c.lengths) for c in clips))
+        train, plain = (self._raw_pose(split) for split in ("train", "val"))
+        yield Features("raw_pose", 0, train, plain, plain[self.source])
+
+    def embeddings(self, networks: dict[int, Path]) -> Iterator[Features]:
+        """The trained networks and the untrained ones, of every seed."""
+        videos = {
+            split: [self.store.frames(self.sequences.frames(n)) for n in self.numbers[split]] for split in self.numbers
+        }
+        broken = [video[index] for video, index in zip(videos["val"], self.indices, strict=True)]
+        groups = (videos["train"], videos["val"], broken)
+        for seed, path in networks.items():
+            for method in ("la2ds", "untrained"):
+                network = load_network(path, trained=method == "la2ds")
+                yield Features(method, seed, *(np.concatenate(embed(network, group)) for group in groups))
+
+    def score(self, features: Features) -> Evaluation:
+        """Every metric of one method, on both variants."""
+        variants = {
+            "plain": replace(self.val, features=features.plain),
+            "clock_broken": replace(self.broken, features=features.clock_broken),
+        }
+        return evaluate(replace(self.train, features=features.train), variants, self.config)
+
+    def score_majority(self) -> Evaluation:
+        return evaluate_majority(self.train, {"plain": self.val, "clock_broken": self.broken}, self.config)
+
+    def _raw_pose(self, split: str) -> np.ndarray:
+        numbers = self.numbers[split]
+        frames = np.concatenate([np.arange(s.start, s.stop) for s in map(self.sequences.frames, numbers)])
+        offsets = np.concatenate([[0], np.cumsum(self.sequences.lengths[numbers])])
+        joints, confidence = self.sequences.joints[frames], self.sequences.confidence[frames]
+        return raw_pose(joints, confidence, self.store.boxes[numbers], offsets)
+
+
+def evaluate_dataset(
+    poses: Path, heatmaps: Path, models: Path, path: Path, config: EvaluateConfig, progress: Progress
+) -> dict:
+    """Write results.csv, details.json, embeddings/ and replicates/ for one data set; returns counts for the summary.
+
+    Actions that an interrupted run finished are kept.
+    """
+    sequences, store = read_sequences(poses), HeatmapStore(heatmaps)
+    inputs = {
+        name: content_hash(store) for name, store in (("poses", poses), ("heatmaps", heatmaps), ("models", models))
+    }
+    partial = open_partial(path, {"config": config.model_dump(mode="json"), **inputs, "code": code_hash()})
+    actions = list(dict.fromkeys(sequences.actions))
+    task = progress.add_task("evaluate", total=len(actions))
+    for folder in ("replicates", "embeddings"):
+        (partial / folder).mkdir(exist_ok=True)
+    for action in actions:
+        if not (partial / "replicates" / f"{action}.json").is_file():
+            networks = {int(p.stem.removeprefix("seed_")): p for p in sorted((models / action).glob("seed_*.json"))}
+            _evaluate_action(ActionEvaluation(sequences, store, action, config), networks, partial)
+        progress.advance(task)
+    scores, facts = {}, {}
+    for action in actions:
+        scores[action] = _load_scores(partial / "replicates" / f"{action}.npz")
+        facts[action] = json.loads((partial / "replicates" / f"{action}.json").read_text(encoding="utf-8"))
+        (partial / "replicates" / f"{action}.json").unlink()
+    if len(actions) > 1:
+        scores[ALL_ACTIONS] = _mean_over_actions(list(scores.values()))
+    rows = [
+        {
+            "dataset": sequences.dataset, "action": action, "method": method, "input": INPUTS[method],
+            "poses": sequences.poses, "metric": metric, "variant": variant, "seed": seed, **score.summary(),
+        }
+        for action, of_action in scores.items()
+        for (method, seed), variants in of_action.items()
+        for variant in VARIANTS
+        for metric, score in variants[variant].items()
+    ]  # fmt: skip
+    write_rows(rows, partial / "results.csv")
+    notes = sorted({f"{action}: {note}" for action, fact in facts.items() for note in fact.pop("notes")})
+    details = {
+        "dataset": sequences.dataset,
+        "poses": sequences.poses,
+        "synthetic": sequences.poses == "synthetic",
+        "labels": sequences.labels,
+        "left_out": sequences.left_out,
+        "minus_time_only": {action: _minus_time_only(of_action) for action, of_action in scores.items()},
+        "actions": facts,
+        "notes": notes,
+    }
+    write_json(partial / "details.json", _rounded(details))
+    (partial / FINGERPRINT).unlink()
+    write_manifest(partial)
+    finish(partial, path)
+    return {"actions": len(actions), "rows": len(rows), "notes": len(notes)}
+
+
+def _evaluate_action(action: ActionEvaluation, networks: dict[int, Path], partial: Path) -> None:
+    """Score every method; the JSON, written last, says that the action is done."""
+    evaluations = {}
+    for features in (*action.controls(), *action.embeddings(networks)):
+        evaluations[features.method, features.seed] = action.score(features)
+        if features.method == "la2ds":
+            folder = partial / "embeddings" / action.action
+            folder.mkdir(exist_ok=True)
+            for part in ("train", "plain", "clock_broken"):
+                np.save(folder / f"seed_{features.seed}_{part}.npy", getattr(features, part))
+        log.info("%s: scored %s, seed %d", action.action, features.method, features.seed)
+    evaluations["majority", 0] = action.score_majority()
+    arrays = {
+        f"{method}/{seed}/{variant}/{metric}": np.concatenate([[score.value, score.low, score.high], score.replicates])
+        for (method, seed), evaluation in evaluations.items()
+        for variant, metrics in evaluation.scores.items()
+        for metric, score in metrics.items()
+    }
+    np.savez(partial / "replicates" / f"{action.action}.npz", **arrays)
+    facts = {
+        "train_videos": len(action.train),
+        "val_videos": len(action.val),
+        "train_frames": len(action.train.phase),
+        "val_frames": len(action.val.phase),
+        "key_events": list(action.sequences.event_names[action.action]),
+        "label_order": list(evaluations["time_only", 0].label_order),
+        "methods": {f"{method} seed {seed}": evaluation.details for (method, seed), evaluation in evaluations.items()},
+        "notes": sorted({f"{method}: {note}" for (method, _), e in evaluations.items() for note in e.notes}),
+    }
+    write_json(partial / "replicates" / f"{action.action}.json", facts)
+
+
+def _load_scores(path: Path) -> dict[tuple[str, int], Scores]:
+    scores: dict[tuple[str, int], Scores] = {}
+    with np.load(path) as arrays:
+        for key, values in arrays.items():
+            method, seed, variant, metric = key.split("/")
+            of_method = scores.setdefault((method, int(seed)), {name: {} for name in VARIANTS})
+            of_method[variant][metric] = Score(*(float(v) for v in values[:3]), values[3:])
+    return scores
+
+
+def _mean_over_actions(actions: list[dict[tuple[str, int], Scores]]) -> dict[tuple[str, int], Scores]:
+    """Each metric's mean over the actions, where every action has it; actions are resampled independently."""
+    return {
+        method: {
+            variant: {
+                metric: pooled([action[method][variant][metric] for action in actions])
+                for metric in actions[0][method][variant]
+                if all(metric in action.get(method, {}).get(variant, {}) for action in actions)
+            }
+            for variant in VARIANTS
+        }
+        for method in actions[0]
+    }
+
+
+def _minus_time_only(scores: dict[tuple[str, int], Scores]) -> dict:
+    """method -> variant -> metric -> paired difference to the time-only control, seeds averaged."""
+    time, result = scores["time_only", 0], {}
+    for method in dict.fromkeys(method for method, _ in scores if method != "time_only"):
+        seeds = [variants for (name, _), variants in scores.items() if name == method]
+        result[method] = {
+            variant: {
+                metric: difference(pooled([seed[variant][metric] for seed in seeds]), time[variant][metric]).summary()
+                for metric in seeds[0][variant]
+                if metric in time[variant]
+            }
+            for variant in VARIANTS
+        }
+    return result
+
+
+def _rounded(node):
+    if isinstance(node, dict):
+        return {key: _rounded(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_rounded(value) for value in node]
+    return round(node, 6) if isinstance(node, float) else node
