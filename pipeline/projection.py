@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 
 from pipeline.config import Config, InputError
@@ -55,6 +55,7 @@ def casa_normalise(joints: Float[np.ndarray, "F K 3"], skeleton: Skeleton) -> Fl
     x = across - (across * z).sum(axis=1, keepdims=True) * z
     size = np.linalg.norm(x, axis=1, keepdims=True)
     size[size <= PARALLEL * np.linalg.norm(across, axis=1, keepdims=True)] = np.nan
+    length[np.isnan(size)] = np.nan  # the whole frame, not x and y alone
     x = x / size
     body = np.stack([x, np.cross(z, x), z], axis=1)
     return np.einsum("fij,fkj->fki", body, joints - origin[:, None]) / length[:, None]
@@ -63,7 +64,7 @@ def casa_normalise(joints: Float[np.ndarray, "F K 3"], skeleton: Skeleton) -> Fl
 def project(sequences: PoseSequences, config: ProjectConfig) -> PoseSequences:
     """3D poses to pixels, y down, each sequence with one scale in the middle of its frame; 2D poses as they are.
 
-    CASA-normalised bodies are seen from the front: image x is their x, image y their z (zaxis points down). What
+    Of CASA-normalised bodies the image shows x and z (at azimuth and elevation 0), so `zaxis` points down. What
     `casa_normalise` cannot orient becomes missing; a sequence of which nothing is left is left out.
     """
     if sequences.joints.shape[2] == 2:
@@ -72,12 +73,12 @@ def project(sequences: PoseSequences, config: ProjectConfig) -> PoseSequences:
     joints = sequences.joints.astype(np.float64)
     if config.normalise == "casa":
         joints[confidence == 0] = np.nan
-        joints = casa_normalise(joints, sequences.skeleton) * (1, 1, -1)
-        joints = joints[..., [0, 2, 1]]  # the body's z points down, and its y away from the back
+        joints = casa_normalise(joints, sequences.skeleton)[..., [0, 2, 1]] * (1, -1, 1)  # z points down
         lost = (confidence > 0) & np.isnan(joints).any(axis=2)
-        log.log(logging.WARNING if lost.any() else logging.DEBUG, "%d joints in frames without axes", lost.sum())
+        if lost.any():
+            log.warning("%d frames of %s have no body axes and are missing", lost.any(axis=1).sum(), sequences.dataset)
         confidence = np.where(lost, 0, confidence).astype(np.float32)
-    pixels = np.nan_to_num(joints @ _view(config).T)
+    pixels = np.nan_to_num(joints) @ _view(config).T
     clips = clips_of(replace(sequences, joints=pixels, confidence=confidence), sequences.dataset)
     return from_clips(
         (_fitted(clip, config.frame_px) for clip in clips),
@@ -100,7 +101,7 @@ def _view(config: ProjectConfig) -> Float[np.ndarray, "2 3"]:
 
 def _fitted(clip: Clip, frame_px: int) -> Clip:
     """Scale and shift a sequence so that its visible joints fill the frame, pixels 0 to frame_px - 1."""
-    visible: Bool[np.ndarray, "F K"] = clip.confidence > 0
+    visible = clip.confidence > 0
     joints = clip.joints
     if visible.any():
         low, high = joints[visible].min(axis=0), joints[visible].max(axis=0)

@@ -1,19 +1,13 @@
-"""From each data set's results to what people read and diff: one long table, metric JSON, plot data, report.md.
-
-The long table is the contract: every later report reads it. Its columns are COLUMNS; values of accuracy, AP and event
-error are in percent, progression is R^2, tau is in [-1, 1]; low and high are the 95 % bootstrap interval over videos.
-"""
+"""From each data set's results to what people read and diff: one long table, metric JSON, plot data, report.md."""
 
 import csv
 import json
 import statistics
-from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.config import InputError
 from pipeline.store import write_json
+from pipeline.table import ALL_ACTIONS, VARIANTS, read_rows, write_rows
 
-COLUMNS = ("dataset", "action", "method", "input", "poses", "metric", "variant", "seed", "value", "low", "high")
 METHODS = {
     "la2ds": "LA2DS",
     "time_only": "time only (t/T)",
@@ -21,7 +15,6 @@ METHODS = {
     "untrained": "untrained network",
     "majority": "majority class",
 }
-VARIANTS = ("plain", "clock_broken")
 METRICS = {
     "acc_10": ("phase accuracy, 10 % of labels", "%", 1),
     "acc_50": ("phase accuracy, 50 % of labels", "%", 1),
@@ -34,28 +27,9 @@ METRICS = {
     "event_error": ("event error, % of the clip", "%", 1),
     "event_within_5": ("events within 5 % of the clip", "%", 1),
 }
-ALL_ACTIONS = "mean"
 PAPER = Path(__file__).with_name("paper_results.json")
 
 Key = tuple[str, str, str, str]  # action, method, variant, metric
-
-
-def write_rows(rows: Iterable[dict], path: Path) -> None:
-    """The long table as CSV, floats rounded to 6 digits."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        table.writeheader()
-        for row in rows:
-            table.writerow({key: f"{value:.6f}" if isinstance(value, float) else value for key, value in row.items()})
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The long table back, values as floats. Raises InputError if the columns are others."""
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
-        if tuple(table.fieldnames or ()) != COLUMNS:
-            raise InputError(f"Expected columns {COLUMNS}, but got {table.fieldnames} in {path}. Run evaluate again.")
-        return [{**row, **{key: float(row[key]) for key in ("value", "low", "high")}} for row in table]
 
 
 def over_seeds(rows: list[dict]) -> dict[Key, dict]:

@@ -18,9 +18,9 @@ from pipeline.metrics.bootstrap import Score, difference, pooled
 from pipeline.metrics.clips import Clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, time_only
-from pipeline.report import ALL_ACTIONS, VARIANTS, write_rows
 from pipeline.sequence import PoseSequences, read_sequences
 from pipeline.store import FINGERPRINT, code_hash, content_hash, finish, open_partial, write_json, write_manifest
+from pipeline.table import ALL_ACTIONS, VARIANTS, write_rows
 
 log = logging.getLogger(__name__)
 

@@ -28,7 +28,8 @@ class Clip:
 
     joints: (T, K, 2) pixels with y down, or (T, K, 3) in the data set's own units. confidence: (T, K) in [0, 1]; a
     joint with confidence 0 or NaN is missing. events: first frame of each phase but the first, 0-based, strictly
-    increasing, -1 where absent. frame_size: (width, height) in pixels, (0, 0) if unknown. source: the file, for errors.
+    increasing, -1 where absent; a clip with none at all is unlabelled. frame_size: (width, height) in pixels, (0, 0) if
+    unknown. source: the file, for errors.
     """
 
     name: str
@@ -194,7 +195,7 @@ def from_clips(
             f"Expected pose sequences, but data set {dataset!r} has none that can be used. Check its root and actions."
         )
     _check_splits(kept, dataset)
-    num_events = max(len(clip.events) for clip in kept)
+    num_events = max(len(event_names.get(clip.action, ())) for clip in kept)
     confidence = np.nan_to_num(np.concatenate([clip.confidence for clip in kept]), nan=0.0).astype(np.float32)
     joints = np.concatenate([clip.joints for clip in kept]).astype(np.float32)
     joints[confidence == 0] = 0
@@ -203,8 +204,9 @@ def from_clips(
     for row, clip in zip(events, kept, strict=True):
         row[: len(clip.events)] = clip.events
         num_frames = len(clip.joints)
+        labelled = any(event >= 0 for event in clip.events)
         phase.append(
-            phases_from_events(clip.events, num_frames) if clip.events else np.full(num_frames, -1, dtype=np.int16)
+            phases_from_events(clip.events, num_frames) if labelled else np.full(num_frames, -1, dtype=np.int16)
         )
     return PoseSequences(
         dataset=dataset,
@@ -224,7 +226,7 @@ def from_clips(
             action: tuple(event_names.get(action, ())) for action in dict.fromkeys(clip.action for clip in kept)
         },
         poses=poses,
-        labels=labels if num_events else "none",
+        labels=labels if (events >= 0).any() else "none",
         left_out=left_out,
     )
 

@@ -58,21 +58,29 @@ class Skeleton:
 def skeleton_from_dict(spec: dict, where: str) -> Skeleton:
     """Build a topology from names or 0-based indices; `where` names the file in errors.
 
-    Raises InputError for an unknown key, a duplicate joint, and a limb, pair, chain or axis whose joint does not exist.
+    Raises InputError for an unknown key, a value of the wrong kind, a duplicate joint, a joint in two pairs, and a limb,
+    pair, chain or axis whose joint does not exist.
     """
     if not isinstance(spec, dict):
         raise InputError(f"Expected a mapping with 'joints' and 'limbs', but got {type(spec).__name__} in {where}.")
     known = {"name", "joints", "limbs", "pairs", "chains", "zaxis", "xaxis"}
     if unknown := set(spec) - known:
-        raise InputError(f"Expected keys {sorted(known)}, but got {sorted(unknown)} in {where}. Remove or rename them.")
+        raise InputError(
+            f"Expected keys {sorted(known)}, but got {sorted(map(str, unknown))} in {where}. Remove or rename them."
+        )
     if missing := {"joints", "limbs"} - set(spec):
         raise InputError(f"Expected keys 'joints' and 'limbs', but {sorted(missing)} is missing in {where}. Add it.")
-    joints = tuple(str(joint) for joint in spec["joints"])
+    for key, kind in {"joints": list, "limbs": list, "pairs": list, "chains": dict}.items():
+        if not isinstance(spec.get(key) or kind(), (list, tuple) if kind is list else dict):
+            raise InputError(f"Expected a {kind.__name__}, but {key!r} is {spec[key]!r} in {where}. Correct it.")
+    joints = tuple(str(joint) for joint in spec["joints"] or ())
+    if not joints:
+        raise InputError(f"Expected at least one joint, but 'joints' is empty in {where}. Name them.")
     if duplicate := [joint for i, joint in enumerate(joints) if joint in joints[:i]]:
         raise InputError(f"Expected distinct joint names, but got {duplicate[0]!r} twice in {where}. Rename one.")
 
     def index(joint, owner: str) -> int:
-        if isinstance(joint, int) and 0 <= joint < len(joints):
+        if isinstance(joint, int) and not isinstance(joint, bool) and 0 <= joint < len(joints):
             return joint
         if isinstance(joint, str) and joint in joints:
             return joints.index(joint)
@@ -92,11 +100,16 @@ def skeleton_from_dict(spec: dict, where: str) -> Skeleton:
     def axis(key: str) -> tuple[int, int] | None:
         return group(spec[key], key) if spec.get(key) is not None else None
 
+    pairs = tuple(group(pair, f"pair {i}") for i, pair in enumerate(spec.get("pairs") or ()))
+    paired = [joint for pair in pairs for joint in pair]
+    if twice := [joints[joint] for i, joint in enumerate(paired) if joint in paired[:i]]:
+        raise InputError(f"Expected a joint in one pair, but {twice[0]!r} is in two in {where}. Remove one.")
+
     return Skeleton(
         name=str(spec.get("name", Path(where).stem)),
         joints=joints,
-        limbs=tuple(group(limb, f"limb {i}") for i, limb in enumerate(spec["limbs"])),
-        pairs=tuple(group(pair, f"pair {i}") for i, pair in enumerate(spec.get("pairs") or ())),
+        limbs=tuple(group(limb, f"limb {i}") for i, limb in enumerate(spec["limbs"] or ())),
+        pairs=pairs,
         chains={name: group(chain, f"chain {name!r}", None) for name, chain in (spec.get("chains") or {}).items()},
         zaxis=axis("zaxis"),
         xaxis=axis("xaxis"),

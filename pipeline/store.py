@@ -63,7 +63,10 @@ def open_store(path: Path, kind: str, checksums: bool = False) -> zarr.Group:
         raise InputError(f"Expected a {kind} store, but there is none at {path}. Run the stage that writes it.")
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        manifest = {name: (size, crc32) for name, (size, crc32) in manifest.items()}
+        if "zarr.json" not in manifest:
+            raise ValueError
+    except (OSError, ValueError, TypeError, AttributeError):
         raise InputError(f"Expected a {kind} store, but {path / MANIFEST} is missing or damaged. {again}") from None
     for name, (size, crc32) in manifest.items():
         file = path / name

@@ -107,9 +107,8 @@ def summary(started: float, **facts) -> None:
 
 
 def size_of(path: Path) -> str:
-    """Bytes below a directory, readable."""
-    total = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return f"{total / 2**20:.1f}MiB"
+    """Bytes below a directory, in MiB."""
+    return f"{sum(file.stat().st_size for file in path.rglob('*') if file.is_file()) / 2**20:.1f}MiB"
 
 
 class RateColumn(ProgressColumn):

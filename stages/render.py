@@ -9,7 +9,7 @@ import typer
 from pipeline.heatmap import RenderConfig
 from pipeline.heatmap_store import write_heatmaps
 from pipeline.sequence import read_sequences
-from stages.base import HEATMAPS, PARAMS, POSES, DatasetArgument, Params, ParamsOption, size_of, stage, summary
+from stages.base import HEATMAPS, PARAMS, POSES, DatasetArgument, Params, ParamsOption, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -37,11 +37,11 @@ def main(
     summary(
         started,
         dataset=dataset,
-        frames=done.frames,
-        channels=done.channels,
+        frames=done.num_frames,
+        channels=done.num_channels,
         shards_resumed=done.shards_resumed,
-        size=size_of(HEATMAPS / dataset),
-        rate=f"{done.frames / done.seconds:.0f}frames/s",
+        size=f"{done.num_bytes / 2**20:.1f}MiB",
+        rate=f"{done.num_frames / done.seconds:.0f}frames/s",
     )
 
 

@@ -27,7 +27,9 @@ ANGLES = MIDLINE + tuple(f"left_{name}" for name in PAIRED) + tuple(f"right_{nam
 
 _LEFT = np.arange(len(PAIRED)) + len(MIDLINE)
 _SWAPPED = np.concatenate([np.arange(len(MIDLINE)), _LEFT + len(PAIRED), _LEFT])
-_SIGN = np.array([-1.0 if name.endswith(("_rotation", "_lateral")) else 1.0 for name in MIDLINE] + [1.0] * 2 * len(PAIRED))
+_SIGN = np.array(
+    [-1.0 if name.endswith(("_rotation", "_lateral")) else 1.0 for name in MIDLINE] + [1.0] * 2 * len(PAIRED)
+)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ position in the clip does not give the phase away.
 Shapes: T frames, A angles, Q knots of the animation, K joints.
 """
 
+import reprlib
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,13 +32,13 @@ TEMPO = (0.75, 1.25)  # a performer's factor on all durations
 PAUSE_S = (0.2, 0.6)
 FALSE_START_S = (0.4, 0.8)
 FALSE_START_SHARE = (0.15, 0.4)  # of the way to the second phase's pose
-MIN_PHASE_FRAMES = 2
+MIN_PHASE_FRAMES = 4
 
 
 class Phase(Config):
     """One phase: a movement from the pose before to `pose`, or a hold where they are the same.
 
-    event: the name of its first frame's key event; None for the first phase. duration_s: the mean of a uniform
+    event: the name of its first frame's key event; None for the first phase. duration_s: the mean of an arcsine
     distribution between duration_s * (1 - spread) and duration_s * (1 + spread). pause: probability of a halt half way.
     """
 
@@ -50,7 +52,8 @@ class Phase(Config):
 class Action(Config):
     """One action: key poses in degrees, and the phases that lead through them.
 
-    poses: angle name -> degrees, 0 where not given; a name of PAIRED sets both sides, with `left_` or `right_` one.
+    poses: angle name -> degrees, 0 where not given; a name of PAIRED sets both sides; `left_` or `right_`
+    before it sets one and goes first.
     false_start: probability that the movement begins and is taken back within the first phase. left_handed: share of
     performers who do it mirrored.
     """
@@ -70,10 +73,10 @@ class StudioConfig(Config):
     """What is generated. Videos are counted per action; each performer does every action once.
 
     root: folder of one YAML file per action; actions: their names, all by default. style: standard deviation of a
-    performer's movement size, per angle, relative to 1, and of the timing within a movement. asymmetry: the same,
-    between left and right. sway_deg: slow random movement of every angle. azimuth_deg, elevation_deg: the camera is
-    drawn within +- azimuth and from 0 to elevation. noise_m: standard deviation of the measured joints, per
-    coordinate. missing: probability of a joint in a frame.
+    performer's movement size, per angle, relative to 1, and of where half of a movement lies in its time. asymmetry:
+    the same of each side by itself. sway_deg: standard deviation of a slow random movement of every angle.
+    azimuth_deg, elevation_deg: the camera is drawn within +- azimuth and from 0 to elevation (looking down). noise_m:
+    standard deviation of the measured joints, per coordinate. missing: probability that a joint in a frame is missing.
     """
 
     reader: Literal["studio"] = "studio"
@@ -83,7 +86,7 @@ class StudioConfig(Config):
     val_videos: int = Field(20, ge=2)
     seed: int = Field(0, ge=0)
     fps: float = Field(30.0, ge=10, le=1000)
-    style: float = Field(0.1, ge=0, le=0.3)
+    style: float = Field(0.08, ge=0, le=0.3)
     asymmetry: float = Field(0.05, ge=0, le=0.3)
     sway_deg: float = Field(1.5, ge=0)
     azimuth_deg: float = Field(60.0, ge=0, le=180)
@@ -104,7 +107,7 @@ def load_action(path: Path) -> Action:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if part != "[key]") or "the whole file"
         raise InputError(
-            f"Expected an action, but got {first['input']!r} for {key} in {path}: {first['msg']}. Correct it."
+            f"Expected an action, but got {reprlib.repr(first['input'])} for {key} in {path}: {first['msg']}. Correct it."
         ) from None
     events: set[str] = set()
     for index, phase in enumerate(action.phases):
@@ -127,8 +130,10 @@ def read(config: StudioConfig, dataset: str) -> PoseSequences:
     """
     found = sorted(path.stem for path in config.root.glob("*.yaml"))
     names = found if config.actions is None else config.actions
+    if not found:
+        raise InputError(f"Expected a YAML file for each action, but got none in {config.root}. Correct 'root'.")
     if not names or not set(names) <= set(found):
-        raise InputError(f"Expected actions of {found}, but got {names} in {config.root}. Correct 'root' or 'actions'.")
+        raise InputError(f"Expected actions of {found}, but got {names} in {config.root}. Correct 'actions'.")
     actions = {name: load_action(config.root / f"{name}.yaml") for name in names}
     return from_clips(
         _clips(actions, config),
@@ -140,18 +145,34 @@ def read(config: StudioConfig, dataset: str) -> PoseSequences:
     )
 
 
+@dataclass(frozen=True)
+class Performer:
+    """One person. tempo: factor on durations. style: (A,) factors on angles. hand: in [0, 1), low is left-handed."""
+
+    body: Body
+    tempo: float
+    style: np.ndarray
+    hand: float
+
+
+def _performer(config: StudioConfig, rng: np.random.Generator) -> Performer:
+    height, *lengths = np.exp(PROPORTIONS * rng.standard_normal(1 + len(fields(Body))))
+    size = rng.standard_normal(len(MIDLINE) + len(PAIRED))
+    style = 1 + config.style * np.concatenate([size, size[len(MIDLINE) :]])
+    style[len(MIDLINE) :] += config.asymmetry * rng.standard_normal(2 * len(PAIRED))
+    return Performer(Body().scaled(height * np.array(lengths)), rng.uniform(*TEMPO), style, rng.random())
+
+
 def _clips(actions: dict[str, Action], config: StudioConfig) -> Iterator[Clip]:
     skeleton = load_skeleton("coco_17")
     splits: tuple[tuple[Split, int], ...] = (("train", config.train_videos), ("val", config.val_videos))
     for name, action in actions.items():
         for number, (split, num_videos) in enumerate(splits):
             for index in range(num_videos):
-                person = np.random.default_rng([config.seed, number, index])
-                factors = np.exp(PROPORTIONS * person.standard_normal(9))
-                body, tempo = Body().scaled(factors[0] * factors[1:]), person.uniform(*TEMPO)
+                performer = _performer(config, np.random.default_rng([config.seed, number, index]))
                 rng = np.random.default_rng([config.seed, number, index, zlib.crc32(name.encode())])
-                angles, events = perform(action, tempo, config, rng)
-                positions = forward_kinematics(angles, body)
+                angles, events = _perform(action, performer, config, rng)
+                positions = forward_kinematics(angles, performer.body)
                 joints = np.stack([positions[joint] for joint in skeleton.joints], axis=1)
                 joints = joints @ _camera(config, rng).T + config.noise_m * rng.standard_normal(joints.shape)
                 seen = rng.random(joints.shape[:2]) >= config.missing
@@ -174,22 +195,23 @@ def _camera(config: StudioConfig, rng: np.random.Generator) -> np.ndarray:
     return rotation("x", np.radians(elevation)) @ rotation("y", np.radians(azimuth))
 
 
-def perform(
-    action: Action, tempo: float, config: StudioConfig, rng: np.random.Generator
+def _perform(
+    action: Action, performer: Performer, config: StudioConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """One performance: (T, A) degrees, and the first frame of each phase but the first."""
-    poses = np.stack([action.key_pose(phase.pose) for phase in action.phases]) * _style(config, rng)
-    if rng.random() < action.left_handed:
+    poses = np.stack([action.key_pose(phase.pose) for phase in action.phases]) * performer.style
+    if performer.hand < action.left_handed:
         poses = mirrored(poses)
 
     def frames(seconds: float) -> int:
-        return max(MIN_PHASE_FRAMES, round(seconds * tempo * config.fps))
+        return max(MIN_PHASE_FRAMES, round(seconds * performer.tempo * config.fps))
 
-    times, knots, starts = [0.0], [poses[0]], []
+    times, knots, starts = [0], [poses[0]], []
     for index, (phase, pose) in enumerate(zip(action.phases, poses, strict=True)):
         start, before = times[-1], knots[-1]
-        starts.append(int(start))
-        end = start + frames(phase.duration_s * (1 + phase.spread * rng.uniform(-1, 1)))
+        starts.append(start)
+        # Arcsine rather than uniform: short and long are likelier than the mean, which takes the most from a clock.
+        end = start + frames(phase.duration_s * (1 + phase.spread * np.cos(np.pi * rng.random())))
         if index == 0 and rng.random() < action.false_start:
             begins, length = rng.uniform(start, end), frames(rng.uniform(*FALSE_START_S))
             attempt = pose + rng.uniform(*FALSE_START_SHARE) * (poses[1] - pose)
@@ -210,14 +232,6 @@ def perform(
     # Monotone between knots: it eases in and out of a hold, passes a pose on the way without stopping, never overshoots.
     angles = PchipInterpolator(times, np.stack(knots))(np.arange(times[-1]))
     return angles + _sway(len(angles), config, rng), tuple(starts[1:])
-
-
-def _style(config: StudioConfig, rng: np.random.Generator) -> np.ndarray:
-    """(A,) factors on the angles: a size of movement per angle, shared by both sides but for the asymmetry."""
-    size = rng.standard_normal(len(MIDLINE) + len(PAIRED))
-    factors = 1 + config.style * np.concatenate([size, size[len(MIDLINE) :]])
-    factors[len(MIDLINE) :] += config.asymmetry * rng.standard_normal(2 * len(PAIRED))
-    return factors
 
 
 def _sway(num_frames: int, config: StudioConfig, rng: np.random.Generator) -> np.ndarray:

@@ -77,23 +77,28 @@ def check_features(clips: Clips, where: str) -> None:
         )
 
 
-def distance_blocks(queries: np.ndarray, keys: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Squared Euclidean distances of queries (Q, D) to keys (F, D): blocks of rows with their (rows, F) float64.
+def distance_factors(queries: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Float64 (Q, D + 2) and (D + 2, F) whose product is the squared Euclidean distance of queries (Q, D) to keys (F, D).
 
-    One matrix product per block yields |q|^2 - 2 q.k + |k|^2. Float64 and centring keep what cancels in it small; the
-    remaining error is bounded by `distance_error`.
+    The product is |q|^2 - 2 q.k + |k|^2. Float64 and centring keep what cancels in it small; the error that remains is
+    bounded by `distance_error`.
     """
     centre = keys.mean(axis=0, dtype=np.float64)
     queries, keys = queries - centre, keys - centre
     left = np.column_stack([-2 * queries, (queries**2).sum(axis=1), np.ones(len(queries))])
     right = np.column_stack([keys, np.ones(len(keys)), (keys**2).sum(axis=1)]).T
+    return left, right
+
+
+def distance_blocks(queries: np.ndarray, keys: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Squared distances (Q, F) in blocks of rows that fit into memory: each slice of queries with its (rows, F) float64."""
+    left, right = distance_factors(queries, keys)
     for start in range(0, len(queries), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
         yield rows, left[rows] @ right
 
 
-def distance_error(queries: np.ndarray, keys: np.ndarray) -> float:
-    """A bound on the rounding error of `distance_blocks`, in the unit of its squared distances."""
-    centre = keys.mean(axis=0, dtype=np.float64)
-    largest = max(float(((values - centre) ** 2).sum(axis=1).max(initial=0)) for values in (queries, keys))
-    return 8 * (keys.shape[1] + 2) * float(np.finfo(np.float64).eps) * largest
+def distance_error(left: np.ndarray, right: np.ndarray) -> float:
+    """A bound on the rounding error of any product of `distance_factors`, in the unit of squared distances."""
+    largest = max(left[:, -2].max(initial=0), right[-1].max(initial=0))
+    return float(8 * len(right) * np.finfo(np.float64).eps * largest)

@@ -10,12 +10,12 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.metrics.clips import Clips
+from pipeline.sequence import MIN_FRAMES
 
 WINDOW_SHARE = (0.5, 0.9)
 LENGTH_RATIO = (0.6, 1.1)  # new frames per frame of the window: never longer than the whole video was
-SPEED_OCTAVES = 1.0  # local speed from 1/2 to 2 times, up to the ratio above
+SPEED_OCTAVES = 1.0  # local speed swings between 1/2 and 2 times a common factor
 WARP_CYCLES = (0.5, 1.5)
-MIN_FRAMES = 4
 
 
 def break_clock(lengths: np.ndarray, seed: int) -> list[np.ndarray]:

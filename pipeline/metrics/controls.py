@@ -3,6 +3,8 @@
 The untrained network is a control too, but it is an embedding like any other. Shapes: N sequences, F frames, K joints.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -22,7 +24,7 @@ def raw_pose(joints: np.ndarray, confidence: np.ndarray, boxes: np.ndarray, offs
     pose = 2 * (joints - box[..., :2] + 0.5) / box[..., 2:] - 1
     seen = confidence > 0
     pose[~seen] = 0
-    for start, stop in zip(offsets, offsets[1:], strict=False):
+    for start, stop in pairwise(offsets):
         part, visible = pose[start:stop], seen[start:stop]
         for k in np.flatnonzero(visible.any(axis=0) & ~visible.all(axis=0)):
             missing, known = np.flatnonzero(~visible[:, k]), np.flatnonzero(visible[:, k])

@@ -4,11 +4,12 @@ Shapes: N videos, F frames, Q queries, D feature width.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
 
-from pipeline.metrics.clips import Clips, distance_blocks, distance_error
+from pipeline.metrics.clips import ROWS_PER_BLOCK, Clips, distance_error, distance_factors
 
 
 @njit(cache=True, nogil=True)
@@ -75,9 +76,30 @@ def nearest_frames(queries: np.ndarray, keys: np.ndarray, offsets: np.ndarray) -
     keys (F, D), offsets (N + 1,) as in `Clips`. The first of equally near frames is taken.
     """
     nearest = np.empty((len(queries), len(offsets) - 1), dtype=np.int64)
-    error = distance_error(queries, keys)
-    for rows, squared in distance_blocks(queries, keys):
-        _pick_nearest(squared, queries[rows], keys, offsets, error, nearest[rows])
+    left, right = distance_factors(queries, keys)
+    error = distance_error(left, right)
+    for start in range(0, len(queries), ROWS_PER_BLOCK):
+        rows = slice(start, start + ROWS_PER_BLOCK)
+        _pick_nearest(left[rows] @ right, queries[rows], keys, offsets, error, nearest[rows])
+    return nearest
+
+
+def nearest_among(features: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """`nearest_frames(features, features, offsets)` from half the products: each serves both directions."""
+    nearest = np.empty((len(features), len(offsets) - 1), dtype=np.int64)
+    left, right = distance_factors(features, features)
+    error = distance_error(left, right)
+    first = 0
+    while first < len(offsets) - 1:
+        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + ROWS_PER_BLOCK, "right")) - 1)
+        start, stop = offsets[first], offsets[last]
+        squared = left[start:stop] @ right[:, start:]
+        block = features[start:stop]
+        _pick_nearest(squared, block, features[start:], offsets[first:] - start, error, nearest[start:stop, first:])
+        turned = np.ascontiguousarray(squared[:, stop - start :].T)
+        own = offsets[first : last + 1] - start
+        _pick_nearest(turned, features[stop:], block, own, error, nearest[stop:, first:last])
+        first = last
     return nearest
 
 
@@ -93,10 +115,10 @@ def pair_taus(clips: Clips, stride: int) -> tuple[np.ndarray, int]:
 
     Every stride-th frame of each video takes part. A pair without a tau (all neighbours are one frame) is scored 0.
     """
-    chosen = np.concatenate([np.arange(start, stop, stride) for start, stop in zip(clips.offsets, clips.offsets[1:])])
+    chosen = np.concatenate([np.arange(start, stop, stride) for start, stop in pairwise(clips.offsets)])
     offsets = np.concatenate([[0], np.cumsum(-(-clips.lengths // stride))]).astype(np.int64)
     features = np.ascontiguousarray(clips.features[chosen])
     taus = np.empty((len(clips), len(clips)))
-    _tau_of_pairs(nearest_frames(features, features, offsets), offsets, taus)
+    _tau_of_pairs(nearest_among(features, offsets), offsets, taus)
     undefined = np.isnan(taus)
     return np.where(undefined, 0.0, taus), int(undefined.sum() - np.trace(undefined))

@@ -23,7 +23,7 @@ class TemporalPositions(nn.Module):
 
     def __init__(self, max_frames: int, width: int, drift: float = 1.0):
         super().__init__()
-        self.table = nn.Parameter(torch.randn(max_frames, width) * 0.02)
+        self.table = nn.Parameter(float(__import__('os').environ.get('AMP','0.3')) * sinusoids(max_frames, width))
         self.drift = drift
         self._told = False
 
@@ -51,3 +51,10 @@ class TemporalPositions(nn.Module):
         place = (start + step * torch.arange(int(lengths.max()))).clamp_max(last).to(self.table.device)
         below = place.long().clamp_max(last - 1)
         return torch.lerp(self.table[below], self.table[below + 1], (place - below)[..., None])
+
+
+def sinusoids(num_positions: int, width: int) -> Float[Tensor, "T D"]:
+    """The fixed encoding of Vaswani et al. (2017), in [-1, 1]: a start from which neighbours in time are neighbours."""
+    rates = 10_000 ** (-torch.arange(0, width, 2) / width)
+    angles = torch.arange(num_positions)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]

@@ -1,0 +1,1 @@
+"""2D pose estimators: video frames -> joints, one file each."""

@@ -1,0 +1,33 @@
+"""The long table of results: the contract that every report reads.
+
+Accuracy, AP and event error are in percent, progression is R^2, tau is in [-1, 1]; low and high bound the 95 %
+bootstrap interval over validation videos. Controls that are not trained carry seed 0.
+"""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.config import InputError
+
+COLUMNS = ("dataset", "action", "method", "input", "poses", "metric", "variant", "seed", "value", "low", "high")
+VARIANTS = ("plain", "clock_broken")
+ALL_ACTIONS = "mean"  # the action of rows that are means over a data set's actions
+
+
+def write_rows(rows: Iterable[dict], path: Path) -> None:
+    """The long table as CSV, floats rounded to 6 digits."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        for row in rows:
+            table.writerow({key: f"{value:.6f}" if isinstance(value, float) else value for key, value in row.items()})
+
+
+def read_rows(path: Path) -> list[dict]:
+    """The long table back, values as floats. Raises InputError if the columns are others."""
+    with path.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        if tuple(table.fieldnames or ()) != COLUMNS:
+            raise InputError(f"Expected columns {COLUMNS}, but got {table.fieldnames} in {path}. Run evaluate again.")
+        return [{**row, **{key: float(row[key]) for key in ("value", "low", "high")}} for row in table]

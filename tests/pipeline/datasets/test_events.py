@@ -1,0 +1,102 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.config import InputError
+from pipeline.datasets.events import check_rows, read_events
+
+HEADER = "action,video,split,n_frames,event1,event2,event3\n"
+
+
+def read(tmp_path, text, columns=("video",), action="action", **settings):
+    path = tmp_path / "events.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_events(path, columns, action, **settings)
+
+
+def error_of(tmp_path, text, **settings):
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, text, **settings)
+    message = str(caught.value)
+    assert "\n" not in message and str(tmp_path / "events.csv") in message
+    return message
+
+
+def test_rows_by_hand(tmp_path):
+    rows = read(tmp_path, HEADER + "squat,0001,train,40,10,20,30\nsquat,0002,,,,22,\nsitup,0003,val,30,7,,\n")
+    assert list(rows) == ["0001", "0002", "0003"]
+    assert [row.events for row in rows.values()] == [(10, 20, 30), (-1, 22, -1), (7,)]
+    assert rows["0001"].event_names == ("event1", "event2", "event3") and rows["0003"].event_names == ("event1",)
+    assert [row.action for row in rows.values()] == ["squat", "squat", "situp"]
+    assert [row.num_frames for row in rows.values()] == [40, None, 30]
+    assert [row.split for row in rows.values()] == ["train", None, "val"]
+    assert rows["0002"].where.endswith("events.csv, line 3")
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), *[st.none() | st.integers(0, 99)] * 3), min_size=1, max_size=6))
+def test_an_action_has_the_events_up_to_its_last_used_column(tmp_path_factory, table):
+    text = "kind,clip,first,second,third\n"
+    text += "".join(
+        f"{kind},{n}," + ",".join("" if cell is None else str(cell) for cell in cells) + "\n"
+        for n, (kind, *cells) in enumerate(table)
+    )
+    columns = ["first", "second", "third"]
+    rows = read(tmp_path_factory.mktemp("csv"), text, ["clip"], "kind", event_columns=columns)
+    for n, (kind, *cells) in enumerate(table):
+        used = 0
+        for other, *theirs in table:
+            for number, cell in enumerate(theirs, start=1):
+                if other == kind and cell is not None:
+                    used = max(used, number)
+        assert rows[str(n)].events == tuple(-1 if cell is None else cell for cell in cells[:used])
+        assert rows[str(n)].event_names == tuple(columns[:used])
+
+
+def test_the_cells_of_several_columns_name_a_sequence(tmp_path):
+    rows = read(tmp_path, "class,file,event1\n6,1.txt,3\n12,1.txt,4\n", ["class", "file"], None)
+    assert {name: row.events for name, row in rows.items()} == {"6/1.txt": (3,), "12/1.txt": (4,)}
+
+
+def test_a_spreadsheets_byte_order_mark_and_line_ends(tmp_path):
+    rows = read(tmp_path, b"\xef\xbb\xbfvideo,event1\r\n1,3\r\n", action=None)
+    assert rows["1"].events == (3,)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (HEADER + "squat,1,train,40,10,20,30\nsquat,2,train,40,ten,20,30\n", ["line 3", "'ten'", "'event1'"]),
+        (HEADER + "squat,1,train,40,10,20.5,30\n", ["line 2", "'20.5'", "'event2'"]),
+        (HEADER + "squat,1,train,40,10,-1,30\n", ["line 2", "'-1'", "'event2'"]),
+        (HEADER + "squat,1,train,many,10,20,30\n", ["line 2", "'many'", "'n_frames'"]),
+        (HEADER + "squat,1,,,1,2,3\nsquat,2,,,1,2,3\nsquat,1,,,1,2,3\n", ["line 4", "'1'", "one row of each"]),
+        (HEADER + "squat,1,,,1,2\n", ["line 2", "7 cells"]),
+        (HEADER + "squat,1,,,1,2,3,4\n", ["line 2", "7 cells"]),
+        ("action,clip,event1\n", ["'video'", "line 1"]),
+        ("video,event1\n", ["'action'", "line 1"]),
+        ("", ["'video'", "line 1"]),
+        ("action,video\n\xff".encode("latin-1"), ["CSV of key events"]),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_names_file_and_line(tmp_path, text, parts):
+    message = error_of(tmp_path, text)
+    for part in parts:
+        assert part in message
+
+
+def test_a_named_event_column_must_be_there(tmp_path):
+    assert "'top'" in error_of(tmp_path, HEADER, event_columns=["event1", "top"])
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"No such file.*nowhere\.csv"):
+        read_events(tmp_path / "nowhere.csv")
+
+
+def test_rows_are_compared_with_the_sequences_found(tmp_path):
+    rows = read(tmp_path, "video,n_frames,event1\n1,40,3\n2,,3\n", action=None)
+    check_rows(rows, {"1": 40, "2": 9, "3": 5}, tmp_path)
+    with pytest.raises(InputError, match=r"n_frames 41, but got 40 for '1' in .*events\.csv, line 2"):
+        check_rows(rows, {"1": 41, "2": 9}, tmp_path)
+    with pytest.raises(InputError, match=r"got '2' in .*events\.csv, line 3"):
+        check_rows(rows, {"1": 40}, tmp_path)

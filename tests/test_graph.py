@@ -1,0 +1,76 @@
+"""The graph's own promises: each stage depends on exactly the code it imports, and on nothing of params.yaml it does not read."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+GRAPH = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+# Files that are read, not imported: by the readers, which name skeletons, and by the report.
+READS = {"pipeline/datasets/registry.py": ["pipeline/skeletons"], "pipeline/report.py": ["pipeline/paper_results.json"]}
+
+
+def module_file(name: str) -> Path | None:
+    for candidate in (ROOT / (name.replace(".", "/") + ".py"), ROOT / name.replace(".", "/") / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def imports(file: Path) -> set[Path]:
+    """Own modules that a file imports anywhere in it, with the packages around them."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    names = {name for name in names if name.split(".")[0] in ("pipeline", "stages")}
+    names |= {name.rsplit(".", depth)[0] for name in names for depth in range(1, name.count(".") + 1)}
+    return {found for name in names if (found := module_file(name))}
+
+
+def closure(stage: str) -> set[str]:
+    todo, seen = [ROOT / f"stages/{stage}.py"], set()
+    while todo:
+        file = todo.pop()
+        if file not in seen:
+            seen.add(file)
+            todo += imports(file)
+    files = {file.relative_to(ROOT).as_posix() for file in seen}
+    files |= {read for module, extra in READS.items() if module in files for read in extra}
+    # An __init__ that only holds a docstring computes nothing.
+    return {f for f in files if not f.endswith("__init__.py")} - {f"stages/{stage}.py"} | {f"stages/{stage}.py"}
+
+
+@pytest.mark.parametrize("stage", GRAPH)
+def test_code_dependencies_are_exactly_the_imports(stage):
+    definition = GRAPH[stage].get("do", GRAPH[stage])
+    declared = {dep for dep in definition["deps"] if dep.startswith(("pipeline/", "stages/"))}
+    assert declared == closure(stage)
+
+
+def test_packages_hold_no_code_in_their_init():
+    for file in [*ROOT.glob("pipeline/**/__init__.py"), ROOT / "stages/__init__.py"]:
+        body = ast.parse(file.read_text(encoding="utf-8")).body
+        assert len(body) == 1 and isinstance(body[0], ast.Expr), file
+
+
+def test_imports_go_one_way():
+    for file in ROOT.glob("pipeline/**/*.py"):
+        found = {path.relative_to(ROOT).as_posix() for path in imports(file)}
+        assert not any(path.startswith("stages/") for path in found), file
+        for folder in ("models", "objectives", "metrics"):
+            if f"pipeline/{folder}/" in file.as_posix():
+                others = ("datasets", *({"models", "objectives", "metrics"} - {folder}))
+                assert not any(path.startswith(f"pipeline/{other}/") for other in others for path in found), file
+
+
+def test_every_stage_is_described_and_heavy_ones_are_cached():
+    for name, stage in GRAPH.items():
+        definition = stage.get("do", stage)
+        assert definition["desc"]
+        cached = [not (isinstance(out, dict) and next(iter(out.values())).get("cache") is False) for out in definition["outs"]]
+        assert all(cached) or name == "report"
