@@ -2,7 +2,6 @@
 
 import shutil
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,17 +10,14 @@ import dask
 import numpy as np
 import zarr
 from dask.callbacks import Callback
-from rich.console import Console
-from rich.progress import Progress, ProgressColumn, Task
-from rich.text import Text
 from zarr.codecs import ZstdCodec
 
-from pipeline import crop, heatmap
 from pipeline.config import InputError
 from pipeline.crop import crop_box, to_grid
 from pipeline.heatmap import RenderConfig, grid_sigma, num_channels, render
+from pipeline.progress import progress_bar
 from pipeline.sequence import PoseSequences
-from pipeline.store import FINGERPRINT, content_hash, finish, open_partial, open_store, write_manifest
+from pipeline.store import FINGERPRINT, code_hash, content_hash, finish, open_partial, open_store, write_manifest
 
 KIND = "heatmaps"
 FRAMES_PER_CHUNK = 64
@@ -76,7 +72,7 @@ def write_heatmaps(
     uv = to_grid(sequences.joints, box[:, None], config.size_px)
     sigma = grid_sigma(box, config)
     shape = (num_frames, num_channels(skeleton, config.channels), config.size_px, config.size_px)
-    partial = open_partial(path, _fingerprint(source, config))
+    partial = open_partial(path, {"source": content_hash(source), "config": config.model_dump(), "code": code_hash()})
     if not (partial / DONE).is_dir():
         _create(partial, shape, boxes, sequences, config)
     shards = [slice(start, start + FRAMES_PER_SHARD) for start in range(0, num_frames, FRAMES_PER_SHARD)]
@@ -87,7 +83,7 @@ def write_heatmaps(
         )
         for shard in pending
     ]
-    with _progress() as progress:
+    with progress_bar("frames") as progress:
         bar = progress.add_task("heatmaps", total=sum(len(uv[shard]) for shard in pending))
         with Callback(posttask=lambda key, num_written, *_: progress.advance(bar, num_written)):
             dask.compute(*tasks, scheduler=scheduler, num_workers=workers)
@@ -107,12 +103,6 @@ def write_heatmaps(
         num_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
         seconds=time.perf_counter() - began,
     )
-
-
-def _fingerprint(source: Path, config: RenderConfig) -> dict:
-    """All that the bytes of a store depend on, the code that draws them included."""
-    code = b"".join(Path(file).read_bytes() for file in (crop.__file__, heatmap.__file__, __file__))
-    return {"source": content_hash(source), "config": config.model_dump(), "code": zlib.crc32(code)}
 
 
 def _create(partial: Path, shape: tuple, boxes: np.ndarray, sequences: PoseSequences, config: RenderConfig) -> None:
@@ -170,17 +160,6 @@ def _write_shard(
     array[shard] = render(uv, confidence, limbs, sigma, config.size_px, config.channels)
     _marker(partial, shard).touch()
     return len(uv)
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f} frames/s" if task.speed else "")
-
-
-def _progress() -> Progress:
-    """A bar with rate and time left on stderr; nothing where that is no terminal."""
-    console = Console(stderr=True)
-    return Progress(*Progress.get_default_columns(), _Rate(), console=console, disable=not console.is_terminal)
 
 
 class HeatmapStore:

@@ -14,7 +14,7 @@ from pipeline.checkpoint import load_network
 from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
 from pipeline.heatmap_store import HeatmapStore
-from pipeline.metrics.bootstrap import Score, difference, pooled
+from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, time_only
@@ -210,7 +210,7 @@ def _mean_over_actions(actions: list[dict[tuple[str, int], Scores]]) -> dict[tup
     return {
         method: {
             variant: {
-                metric: pooled([action[method][variant][metric] for action in actions])
+                metric: mean_score([action[method][variant][metric] for action in actions])
                 for metric in actions[0][method][variant]
                 if all(metric in action.get(method, {}).get(variant, {}) for action in actions)
             }
@@ -227,7 +227,7 @@ def _minus_time_only(scores: dict[tuple[str, int], Scores]) -> dict:
         seeds = [variants for (name, _), variants in scores.items() if name == method]
         result[method] = {
             variant: {
-                metric: difference(pooled([seed[variant][metric] for seed in seeds]), time[variant][metric]).summary()
+                metric: difference(mean_score([seed[variant][metric] for seed in seeds]), time[variant][metric]).summary()
                 for metric in seeds[0][variant]
                 if metric in time[variant]
             }

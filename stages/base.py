@@ -10,8 +10,6 @@ from typing import Annotated, TypeVar
 import typer
 import yaml
 from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 
 from pipeline.config import Config, InputError
 
@@ -109,27 +107,3 @@ def summary(started: float, **facts) -> None:
 def size_of(path: Path) -> str:
     """Bytes below a directory, in MiB."""
     return f"{sum(file.stat().st_size for file in path.rglob('*') if file.is_file()) / 2**20:.1f}MiB"
-
-
-class RateColumn(ProgressColumn):
-    """How fast a task goes."""
-
-    def __init__(self, unit: str):
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> str:
-        return f"{task.speed:,.0f} {self.unit}/s" if task.speed else ""
-
-
-def progress_bar(unit: str) -> Progress:
-    """A progress bar on stderr with rate and time to go; silent where stderr is no terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        RateColumn(unit),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal)

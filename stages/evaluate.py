@@ -5,6 +5,7 @@ import time
 import typer
 
 from pipeline.evaluation import EvaluateConfig
+from pipeline.progress import progress_bar
 from pipeline.results import evaluate_dataset
 from stages.base import (
     HEATMAPS,
@@ -15,7 +16,6 @@ from stages.base import (
     DatasetArgument,
     Params,
     ParamsOption,
-    progress_bar,
     stage,
     summary,
 )

@@ -4,6 +4,7 @@ import time
 
 import typer
 
+from pipeline.progress import progress_bar
 from pipeline.training import TrainConfig, train_dataset
 from stages.base import (
     HEATMAPS,
@@ -13,7 +14,6 @@ from stages.base import (
     DatasetArgument,
     Params,
     ParamsOption,
-    progress_bar,
     size_of,
     stage,
     summary,

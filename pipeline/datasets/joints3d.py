@@ -179,8 +179,8 @@ File = Iterator[tuple[str, str, float, np.ndarray, np.ndarray]]  # name, group, 
 def _read_npz(path: Path, config: Joints3DConfig, skeleton: Skeleton) -> File:
     again = "Write the file again without pickled objects."
     try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {key: file[key] for key in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            content = {key: arrays[key] for key in arrays.files}
     except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         detail = " ".join(str(error).split())
         raise InputError(f"Expected an npz file of plain arrays, but got {detail!r} in {path}. {again}") from None

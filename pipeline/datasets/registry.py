@@ -19,7 +19,7 @@ def parse_source(entry: dict, where: str) -> Config:
     Raises InputError, in which `where` names the entry, for an unknown reader and a wrong, missing or unknown setting.
     """
     name = entry.get("reader")
-    if name not in READERS:
+    if name not in list(READERS):
         raise InputError(f"Expected a reader of {list(READERS)}, but got {name!r} in {where}. Correct 'reader'.")
     try:
         return READERS[name][0].model_validate(entry)

@@ -69,3 +69,8 @@ def mean_over_pairs(sums: np.ndarray, counts: np.ndarray) -> Callable[[np.ndarra
     different = 1.0 - np.eye(len(sums))
     sums, counts = sums * different, counts * different
     return lambda weights: _divide(((weights @ sums) * weights).sum(axis=1), ((weights @ counts) * weights).sum(axis=1))
+
+
+def mean_score(scores: list[Score]) -> Score:
+    """The mean of several scores, replicate by replicate: of seeds on the same videos, or of actions."""
+    return _score(np.mean([s.value for s in scores]), np.mean([s.replicates for s in scores], axis=0))

@@ -14,7 +14,7 @@ def time_only(lengths: np.ndarray) -> np.ndarray:
 
 
 def raw_pose(joints: np.ndarray, confidence: np.ndarray, boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """(F, 2 K) float32: joint coordinates in [-1, 1] of the crop box, by the pixel-centre convention of `crop.to_grid`.
+    """(F, 2 K) float32: joint coordinates, -1 and 1 at the edges of the crop box (pixel centres as in `crop.to_grid`).
 
     joints (F, K, 2) pixels. confidence (F, K); where it is 0 the joint is missing: interpolated linearly in time
     within its sequence, held at the ends, at the box centre (0) if never seen. boxes: x0, y0, width, height of each

@@ -1,5 +1,6 @@
 """Phase progression: how well a linear map of the features tells the time to and since each key event (R^2).
 
+The target is t / T minus a number per video, so a clock explains much of it, also on clock-broken clips.
 Shapes: N videos, F frames, E key events (phases 0..E), R resamples.
 """
 

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 
+AMPLITUDE = 0.5  # of the initial table; frame tokens are of the order of 1
+
 
 class TemporalPositions(nn.Module):
-    """A learned table of positions; a sequence longer than it gets the table interpolated over its length.
+    """A learned table of positions, sinusoids at first; a sequence longer than it gets it interpolated over its length.
 
     drift: 1 numbers the frames 0, 1, 2, ... With drift > 1 a training sequence starts anywhere in the table and its
     frames lie a random 1/drift to drift apart, so that their number tells their order and not the moment they show.
@@ -23,7 +25,7 @@ class TemporalPositions(nn.Module):
 
     def __init__(self, max_frames: int, width: int, drift: float = 1.0):
         super().__init__()
-        self.table = nn.Parameter(float(__import__('os').environ.get('AMP','0.3')) * sinusoids(max_frames, width))
+        self.table = nn.Parameter(AMPLITUDE * sinusoids(max_frames, width))
         self.drift = drift
         self._told = False
 

@@ -13,7 +13,7 @@ def test_time_only_is_the_share_of_the_clip():
 
 def test_raw_pose_lies_in_the_box_as_the_heatmaps_do():
     rng = np.random.default_rng(0)
-    joints = rng.uniform([100, 30], [300, 500], (20, 5, 2)).astype(np.float32)
+    joints = rng.integers([100, 30], [300, 500], (20, 5, 2)).astype(np.float32)
     confidence = np.ones((20, 5), dtype=np.float32)
     offsets = np.array([0, 8, 20])
     boxes = np.stack([crop_box(joints[:8], confidence[:8]), crop_box(joints[8:], confidence[8:])])

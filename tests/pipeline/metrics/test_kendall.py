@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import kendalltau
@@ -31,6 +31,7 @@ def scipy_taus(clips: Clips, stride: int) -> np.ndarray:
     return taus
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(0, 12), min_size=2, max_size=40))
 def test_tau_b_is_that_of_scipy_with_ties(order):
     found = tau_b(np.array(order), 13)
@@ -74,8 +75,8 @@ def test_a_perfect_embedding_scores_1_a_reversed_one_minus_1_and_a_constant_one_
     share = [np.linspace(0, 1, num)[:, None] for num in (9, 12, 20)]
     different = ~np.eye(3, dtype=bool)
     assert (pair_taus(make_clips(share), 1)[0][different] > 0.9).all()
-    assert (pair_taus(make_clips([share[1]] * 3), 2)[0][different] == 1).all()
+    assert pair_taus(make_clips([share[1]] * 3), 2)[0][different] == pytest.approx(1)
     backwards, _ = pair_taus(make_clips([share[1], 1 - share[1]]), 1)
-    assert backwards[0, 1] == -1
+    assert backwards[0, 1] == pytest.approx(-1)
     taus, undefined = pair_taus(make_clips([np.zeros((8, 2))] * 3), 2)
     assert (taus == 0).all() and undefined == 6
