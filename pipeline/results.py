@@ -227,7 +227,9 @@ def _minus_time_only(scores: dict[tuple[str, int], Scores]) -> dict:
         seeds = [variants for (name, _), variants in scores.items() if name == method]
         result[method] = {
             variant: {
-                metric: difference(mean_score([seed[variant][metric] for seed in seeds]), time[variant][metric]).summary()
+                metric: difference(
+                    mean_score([seed[variant][metric] for seed in seeds]), time[variant][metric]
+                ).summary()
                 for metric in seeds[0][variant]
                 if metric in time[variant]
             }

@@ -72,5 +72,7 @@ def test_every_stage_is_described_and_heavy_ones_are_cached():
     for name, stage in GRAPH.items():
         definition = stage.get("do", stage)
         assert definition["desc"]
-        cached = [not (isinstance(out, dict) and next(iter(out.values())).get("cache") is False) for out in definition["outs"]]
+        cached = [
+            not (isinstance(out, dict) and next(iter(out.values())).get("cache") is False) for out in definition["outs"]
+        ]
         assert all(cached) or name == "report"

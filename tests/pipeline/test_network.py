@@ -89,7 +89,9 @@ def test_attention_against_loops():
             for h in range(3):
                 for t in range(4):
                     weights = torch.stack([weight(q[b, h, t], k[b, h, s]) * keep[b, s] for s in range(6)])
-                    torch.testing.assert_close(result[b, h, t], (weights / weights.sum()) @ v[b, h], atol=1e-5, rtol=1e-4)
+                    torch.testing.assert_close(
+                        result[b, h, t], (weights / weights.sum()) @ v[b, h], atol=1e-5, rtol=1e-4
+                    )
 
 
 def test_a_heatmap_that_patches_do_not_tile_is_refused():

@@ -53,8 +53,7 @@ def test_mirroring_pairs_the_sides_by_name_and_maps_limbs_to_limbs(name):
         assert skeleton.joints[partner] == (f"{other[side]}_{rest}" if side in other else joint)
     np.testing.assert_array_equal(skeleton.mirrored[skeleton.mirrored], np.arange(skeleton.num_joints))
     limbs = {frozenset(limb) for limb in skeleton.limbs}
-    if name != "coco_17":  # its annotation format joins both ears to one shoulder each; the eyes to one nose
-        assert {frozenset(skeleton.mirrored[list(limb)].tolist()) for limb in limbs} == limbs
+    assert {frozenset(skeleton.mirrored[list(limb)].tolist()) for limb in limbs} == limbs
 
 
 def test_known_indices():
