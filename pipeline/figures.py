@@ -27,15 +27,14 @@ def alignment(
     rows: dict[str, list[int]],
     poses: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
     skeleton: Skeleton,
-    titles: list[str],
     row_of: dict[str, str],
 ) -> tuple[Figure, np.ndarray]:
     """Rows of poses that belong together column by column, coloured by phase.
 
     rows: row label -> frame numbers, one per column. row_of: row label -> key of `poses`. poses: joints (T, K, 2),
-    confidence (T, K) and phase (T,) of a video. titles: one per column.
+    confidence (T, K) and phase (T,) of a video.
     """
-    num_columns = len(titles)
+    num_columns = len(next(iter(rows.values())))
     fig, axes = plt.subplots(len(rows), num_columns, figsize=(1.15 * num_columns, 1.75 * len(rows)), squeeze=False)
     for line, (label, frames) in zip(axes, rows.items(), strict=True):
         joints, confidence, phase = poses[row_of[label]]
@@ -51,7 +50,5 @@ def alignment(
             ax.set_xlabel(f"frame {frame}", fontsize=7, color="#555555", labelpad=1)
             ax.spines[:].set_visible(False)
         line[0].set_ylabel(label, fontsize=9)
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=8)
     fig.tight_layout(pad=0.4)
     return fig, axes

@@ -5,6 +5,8 @@ import json
 import statistics
 from pathlib import Path
 
+from pipeline.sequence import read_sequences
+from pipeline.showcase import draw_alignment
 from pipeline.store import write_json
 from pipeline.table import ALL_ACTIONS, VARIANTS, read_rows, write_rows
 
@@ -54,14 +56,14 @@ def nested(scores: dict[Key, dict]) -> dict:
     return tree
 
 
-def write_report(datasets: dict[str, str | None], results: Path, models: Path, path: Path) -> dict:
+def write_report(datasets: dict[str, str | None], poses: Path, results: Path, models: Path, path: Path) -> dict:
     """Write results.csv, metrics/*.json, plots/ and report.md below `path`; returns counts for the summary line.
 
     datasets: names, each with results/<name>/results.csv and details.json, and models/<name>/loss.csv; and the name
     under which the paper printed results on it, if it did.
     """
     rows, sections = [], []
-    for folder in ("metrics", "plots/loss", "plots/learning_rate"):
+    for folder in ("metrics", "figures", "plots/loss", "plots/learning_rate"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     for dataset, paper_name in datasets.items():
         own = read_rows(results / dataset / "results.csv")
@@ -69,6 +71,12 @@ def write_report(datasets: dict[str, str | None], results: Path, models: Path, p
         scores = over_seeds(own)
         write_json(path / "metrics" / f"{dataset}.json", nested(scores))
         _write_plots(dataset, models / dataset / "loss.csv", path / "plots")
+        draw_alignment(
+            read_sequences(poses / dataset),
+            results / dataset,
+            next(iter(details["actions"])),
+            path / "figures" / f"{dataset}.png",
+        )
         sections.append(_section(dataset, scores, details, paper_name))
         rows += own
     write_rows(rows, path / "results.csv")
@@ -101,7 +109,12 @@ for monotone matches, so a clock scores 1: it is there to compare with papers, n
 def _section(dataset: str, scores: dict[Key, dict], details: dict, paper_name: str | None) -> str:
     actions = list(details["actions"])
     headline = ALL_ACTIONS if len(actions) > 1 else actions[0]
-    parts = [f"## {dataset}\n", _description(details), _headline(scores, headline, details)]
+    parts = [
+        f"## {dataset}\n",
+        _description(details),
+        _picture(dataset, actions[0]),
+        _headline(scores, headline, details),
+    ]
     if len(actions) > 1:
         parts.append(_per_action(scores, actions))
     parts += [_all_metrics(scores, headline), _paper(scores, headline, details, paper_name), _notes(details)]
@@ -129,6 +142,13 @@ def _description(details: dict) -> str:
             + "."
         )
     return f"{kind}Poses: {details['poses']}; {labels}. Videos: {counts}.{reasons}\n"
+
+
+def _picture(dataset: str, action: str) -> str:
+    return (
+        f"![Two people, {action}](figures/{dataset}.png)\n\n*{action}: one person's frames, and the frames of another that"
+        " the embedding and the clock hold for the same moments; a colour is a phase. The pair has the median error.*\n"
+    )
 
 
 def _number(score: dict | None, metric: str, interval: bool = True, sign: bool = False) -> str:

@@ -15,7 +15,7 @@ from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
 from pipeline.heatmap_store import HeatmapStore
 from pipeline.metrics.bootstrap import Score, difference, mean_score
-from pipeline.metrics.clips import Clips
+from pipeline.metrics.clips import labelled_clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, time_only
 from pipeline.sequence import PoseSequences, read_sequences
@@ -39,20 +39,6 @@ class Features:
     clock_broken: np.ndarray
 
 
-def labelled_clips(sequences: PoseSequences, numbers: list[int], num_events: int) -> Clips:
-    """Labels of some sequences, features still to come."""
-    frames = np.concatenate([np.arange(s.start, s.stop) for s in map(sequences.frames, numbers)])
-    lengths = sequences.lengths[numbers]
-    return Clips(
-        features=np.zeros((len(frames), 1), np.float32),
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-        phase=sequences.phase[frames],
-        events=sequences.events[numbers, :num_events],
-        fps=sequences.fps[numbers],
-        names=tuple(sequences.names[n] for n in numbers),
-    )
-
-
 class ActionEvaluation:
     """The validation of one action: the same frames, plain and clock-broken, for every method."""
 
@@ -61,9 +47,8 @@ class ActionEvaluation:
         self.config = config.model_copy(update={"seed": zlib.crc32(f"{config.seed} {action}".encode())})
         self.sequences, self.store, self.action = sequences, store, action
         self.numbers = {split: sequences.where(action, split) for split in ("train", "val")}
-        num_events = len(sequences.event_names[action])
-        self.train = labelled_clips(sequences, self.numbers["train"], num_events)
-        self.val = labelled_clips(sequences, self.numbers["val"], num_events)
+        self.train = labelled_clips(sequences, self.numbers["train"])
+        self.val = labelled_clips(sequences, self.numbers["val"])
         self.indices = break_clock(self.val.lengths, self.config.seed)
         self.broken = warp_clips(self.val, self.indices)
         self.source = np.concatenate([o + i for o, i in zip(self.val.offsets, self.indices, strict=False)])

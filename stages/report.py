@@ -5,7 +5,7 @@ import time
 import typer
 
 from pipeline.report import write_report
-from stages.base import MODELS, PARAMS, REPORTS, RESULTS, Params, ParamsOption, stage, summary
+from stages.base import MODELS, PARAMS, POSES, REPORTS, RESULTS, Params, ParamsOption, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -15,8 +15,8 @@ app = typer.Typer(add_completion=False)
 def main(params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
     settings = Params(params)
-    papers = {name: settings.dataset(name).source.get("reader") for name in settings.datasets}
-    done = write_report(papers, RESULTS, MODELS, REPORTS)
+    readers = {name: settings.dataset(name).source.get("reader") for name in settings.datasets}
+    done = write_report(readers, POSES, RESULTS, MODELS, REPORTS)
     summary(started, **done, report=REPORTS / "report.md")
 
 

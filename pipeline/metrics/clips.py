@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import InputError
+from pipeline.sequence import PoseSequences
 
 ROWS_PER_BLOCK = 512
 
@@ -63,6 +64,20 @@ class Clips:
     def per_clip(self, values: np.ndarray) -> np.ndarray:
         """(N,) float64 sums of frame values (F,) over each clip."""
         return np.bincount(self.clip_of_frame, weights=values, minlength=len(self))
+
+
+def labelled_clips(sequences: PoseSequences, numbers: list[int]) -> Clips:
+    """The labels of some sequences of one action; their features (zeros here) are still to come."""
+    frames = np.concatenate([np.arange(s.start, s.stop) for s in map(sequences.frames, numbers)])
+    num_events = len(sequences.event_names[sequences.actions[numbers[0]]])
+    return Clips(
+        features=np.zeros((len(frames), 1), np.float32),
+        offsets=np.concatenate([[0], np.cumsum(sequences.lengths[numbers])]).astype(np.int64),
+        phase=sequences.phase[frames],
+        events=sequences.events[numbers, :num_events],
+        fps=sequences.fps[numbers],
+        names=tuple(sequences.names[n] for n in numbers),
+    )
 
 
 def check_features(clips: Clips, where: str) -> None:

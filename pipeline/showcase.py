@@ -1,0 +1,51 @@
+"""The alignment that a report shows: two validation videos, by the learned embedding and by the clock."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.figures import alignment
+from pipeline.metrics.clips import Clips, labelled_clips
+from pipeline.metrics.event_error import event_errors
+from pipeline.metrics.kendall import nearest_frames
+from pipeline.sequence import PoseSequences
+
+NUM_COLUMNS = 11
+
+
+def median_pair(clips: Clips) -> tuple[int, int]:
+    """Query and other video of the ordered pair whose event error is the median: neither a lucky nor a bad one."""
+    if not clips.num_events:
+        return 0, 1
+    errors = event_errors(clips, tolerance=0)
+    mean = np.divide(errors.percent, errors.count, out=np.full_like(errors.percent, np.nan), where=errors.count > 0)
+    np.fill_diagonal(mean, np.nan)
+    order = np.argsort(mean, axis=None, kind="stable")  # NaN last
+    query, other = np.unravel_index(order[np.isfinite(mean).sum() // 2], mean.shape)
+    return int(query), int(other)
+
+
+def draw_alignment(sequences: PoseSequences, results: Path, action: str, path: Path) -> None:
+    """Write a PNG: frames of one video, the nearest frames of another by the first seed's embedding, and by t/T.
+
+    results: the folder that `evaluate_dataset` wrote.
+    """
+    numbers = sequences.where(action, "val")
+    clips = labelled_clips(sequences, numbers)
+    embedding = min((results / "embeddings" / action).glob("seed_*_plain.npy"))
+    clips = replace(clips, features=np.load(embedding))
+    query, other = median_pair(clips)
+    length, other_length = (int(clips.lengths[n]) for n in (query, other))
+    shown = np.linspace(0, length - 1, NUM_COLUMNS).round().astype(int)
+    queries = clips.features[clips.frames(query)][shown]
+    matched = nearest_frames(queries, clips.features[clips.frames(other)], np.array([0, other_length]))[:, 0]
+    by_clock = np.minimum(shown * other_length // length, other_length - 1)
+    poses = {}
+    for label, n in (("query", query), ("other", other)):
+        frames = sequences.frames(numbers[n])
+        poses[label] = (sequences.joints[frames], sequences.confidence[frames], sequences.phase[frames])
+    rows = {"one person": shown, "another, by LA2DS": matched, "another, by the clock": by_clock}
+    row_of = dict(zip(rows, ("query", "other", "other"), strict=True))
+    fig, _ = alignment({label: list(frames) for label, frames in rows.items()}, poses, sequences.skeleton, row_of)
+    fig.savefig(path, dpi=110, metadata={"Software": None})
