@@ -11,6 +11,7 @@ import numpy as np
 from rich.progress import Progress
 
 from pipeline.checkpoint import load_network
+from pipeline.device import pick_device
 from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
 from pipeline.heatmap_store import HeatmapStore
@@ -69,7 +70,7 @@ class ActionEvaluation:
         groups = (videos["train"], videos["val"], broken)
         for seed, path in networks.items():
             for method in ("la2ds", "untrained"):
-                network = load_network(path, trained=method == "la2ds")
+                network = load_network(path, trained=method == "la2ds").to(pick_device())
                 yield Features(method, seed, *(np.concatenate(embed(network, group)) for group in groups))
 
     def score(self, features: Features) -> Evaluation:

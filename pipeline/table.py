@@ -25,7 +25,9 @@ def write_rows(rows: Iterable[dict], path: Path) -> None:
 
 
 def read_rows(path: Path) -> list[dict]:
-    """The long table back, values as floats. Raises InputError if the columns are others."""
+    """The long table back, values as floats. Raises InputError if it is not there or its columns are others."""
+    if not path.is_file():
+        raise InputError(f"Expected results, but there are none at {path}. Run evaluate first.")
     with path.open(newline="", encoding="utf-8") as file:
         table = csv.DictReader(file)
         if tuple(table.fieldnames or ()) != COLUMNS:

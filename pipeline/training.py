@@ -22,6 +22,7 @@ from rich.progress import Progress
 from pipeline.augmentation import AugmentationConfig, augment
 from pipeline.checkpoint import load_state, new_network, save_network, save_state
 from pipeline.config import Config, InputError
+from pipeline.device import DeviceName, pick_device
 from pipeline.heatmap import render, render_torch
 from pipeline.heatmap_store import HeatmapStore
 from pipeline.models.network import ModelConfig, Sequences
@@ -48,7 +49,7 @@ class TrainConfig(Config):
     gradient_clip: float = Field(0.5, gt=0)
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = Field(0.0, ge=0)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: DeviceName = "auto"
     model: ModelConfig = ModelConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loss: LossConfig = LossConfig()
@@ -68,11 +69,6 @@ class Epoch:
     learning_rate: float
     frames: int
     padded: float
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is CUDA where there is a device."""
-    return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
 
 
 def batches(lengths: np.ndarray, passes: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

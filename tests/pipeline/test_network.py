@@ -5,6 +5,7 @@ import torch
 from pipeline.config import InputError
 from pipeline.models.attention import linear_attention, softmax_attention
 from pipeline.models.network import AlignmentNetwork, ModelConfig, Sequences
+from pipeline.models.positions import TemporalPositions
 
 SMALL = {"spatial_depth": 1, "temporal_depth": 1, "cross_depth": 1}
 
@@ -97,3 +98,41 @@ def test_attention_against_loops():
 def test_a_heatmap_that_patches_do_not_tile_is_refused():
     with pytest.raises(InputError, match="patch_px divides, but got 30 and 8"):
         network(patch_px=8)
+
+
+def test_drifting_positions_hide_the_frame_number_in_training_only():
+    torch.manual_seed(0)
+    table = TemporalPositions(64, 8, drift=2.0)
+    lengths = torch.tensor([20, 12])
+    table.eval()
+    torch.testing.assert_close(table(lengths)[0], table.table[:20])
+    table.train()
+    with torch.no_grad():
+        table.table[:] = torch.arange(64.0)[:, None]  # each position says its place
+    starts, steps = [], []
+    for _ in range(200):
+        place = table(lengths)[..., 0]
+        assert place.min() >= 0 and place.max() <= 63
+        step = place[0].diff()
+        torch.testing.assert_close(step, step[:1].expand(19), atol=1e-4, rtol=0)
+        starts.append(place[0, 0].item())
+        steps.append(step[0].item())
+        assert (place[1, :12].diff() > 0.49).all() and not torch.equal(place[0, :12], place[1, :12])
+    assert min(steps) < 0.6 and 1.7 < max(steps) <= 2
+    assert min(starts) < 3 and max(starts) > 40
+
+
+def test_a_longer_sequence_gets_the_whole_table_stretched():
+    table = TemporalPositions(5, 1)
+    with torch.no_grad():
+        table.table[:] = torch.arange(5.0)[:, None]
+    long, short = table(torch.tensor([9, 3]))
+    torch.testing.assert_close(long[:, 0], torch.arange(9) / 2)
+    torch.testing.assert_close(short[:3, 0], torch.arange(3.0))
+
+
+def test_centered_tokens_have_no_mean_over_the_frames_of_a_sequence():
+    model = network(centered=True, temporal_transformer=False, cross_attention=False)
+    batch = sequences([5, 9])
+    tokens = model.self_features(batch)
+    torch.testing.assert_close(tokens.sum(dim=1), torch.zeros(2, 192), atol=1e-4, rtol=0)
