@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.datasets.registry import parse_source
+from pipeline.evaluation import EvaluateConfig
+from pipeline.heatmap import RenderConfig
+from pipeline.projection import ProjectConfig
+from pipeline.training import TrainConfig
+from stages.base import Params
+
+ROOT = Path(__file__).parents[2]
+PARAMS = Params(ROOT / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "preset, epochs, batch_size, rate",
+    [("paper", 200, 64, 3e-3), ("paper_h2o", 100, 32, 1.5e-4), ("paper_ikea_asm", 100, 4, 1.875e-3)],
+)
+def test_the_paper_presets_are_the_papers(preset, epochs, batch_size, rate):
+    config = PARAMS.section(f"presets.{preset}", TrainConfig)
+    assert (config.epochs, config.batch_size, config.passes_per_epoch) == (epochs, batch_size, 50)
+    assert config.rate(0) == pytest.approx(rate)
+    assert config.milestones == (30, 40, 50, 60, 70, 80, 90, 100) and config.gradient_clip == 0.5
+    same = TrainConfig()
+    assert (config.model, config.augmentation, config.loss) == (same.model, same.augmentation, same.loss)
+
+
+@pytest.mark.parametrize(
+    "key, kind", [("project", ProjectConfig), ("render", RenderConfig), ("evaluate", EvaluateConfig)]
+)
+def test_every_setting_stands_in_params_yaml_with_its_default(key, kind):
+    assert set(PARAMS.content[key]) == set(kind.model_fields)
+    assert PARAMS.section(key, kind) == kind()
+
+
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_presets_spell_out_every_setting(preset):
+    def keys(model):
+        return {name: keys(value) if hasattr(value, "model_fields_set") else None for name, value in model}
+
+    def given(node):
+        return {name: given(value) if isinstance(value, dict) else None for name, value in node.items()}
+
+    assert given(PARAMS.content["presets"][preset]) == keys(TrainConfig())
+
+
+def test_the_entries_of_the_readme_are_valid():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = next(part for part in readme.split("```yaml\n")[1:] if part.startswith("datasets:")).split("```")[0]
+    entries = yaml.safe_load(block)["datasets"]
+    assert len(entries) >= 3
+    for name, entry in entries.items():
+        assert entry["preset"] in PARAMS.content["presets"]
+        parse_source(entry["source"], name)
