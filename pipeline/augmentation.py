@@ -22,8 +22,6 @@ class AugmentationConfig(Config):
 
     temporal_prob: float = Field(1.0, ge=0, le=1)  # CASA's code always drops frames; the paper's Table 9 prints 0.5
     temporal_max_share: float = Field(0.5, ge=0, lt=1)
-    window_prob: float = Field(0.0, ge=0, le=1)  # ours: keep a random window, so that counting frames tells nothing
-    window_min_share: float = Field(0.5, gt=0, le=1)
     orientation_prob: float = Field(0.3, ge=0, le=1)
     orientation_rad: float = Field(0.1, ge=0)
     flip_prob: float = Field(0.3, ge=0, le=1)
@@ -57,16 +55,13 @@ def augment(
     crop stretches the axes differently. Missing joints (confidence 0) stay missing.
     """
     index = np.arange(len(uv))
-    if rng.random() < config.window_prob:
-        kept = max(2, round(len(uv) * rng.uniform(config.window_min_share, 1)))
-        start = rng.integers(len(uv) - kept + 1)
-        index = index[start : start + kept]
     if rng.random() < config.temporal_prob:
-        index = index[drop_frames(len(index), rng.uniform(0, config.temporal_max_share), rng)]
+        index = drop_frames(len(uv), rng.uniform(0, config.temporal_max_share), rng)
     uv, confidence = uv[index], confidence[index]
     if skeleton.chains and rng.random() < config.orientation_prob:
         chain = list(skeleton.chains.values())[rng.integers(len(skeleton.chains))]
         angles = config.orientation_rad * _noise((len(uv),), config.smooth_frames, rng)
+        angles = angles * (confidence[:, chain[0]] > 0)  # a missing joint is no place to turn about
         uv = rotate_chain(uv, chain, angles, px_per_cell)
     if rng.random() < config.flip_prob:
         uv, confidence = flip(uv, confidence, size_px, skeleton.mirrored if config.flip_exchanges_sides else None)

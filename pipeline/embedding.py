@@ -19,7 +19,10 @@ def embed(network: AlignmentNetwork, videos: Sequence[np.ndarray]) -> list[np.nd
     result: list[np.ndarray] = [np.empty(0)] * len(videos)
     while order:
         batch = [order.pop()]  # the longest that remains decides how many fit
-        while order and len(videos[batch[0]]) * (len(batch) + 1) <= FRAMES_PER_BATCH:
+        longest = len(videos[batch[0]])
+        while order and longest * (len(batch) + 1) <= FRAMES_PER_BATCH:
+            if not network.config.masks and len(videos[order[-1]]) < longest:
+                break  # padding would take part
             batch.append(order.pop())
         frames = torch.from_numpy(np.concatenate([videos[n] for n in batch])).to(device)
         lengths = torch.tensor([len(videos[n]) for n in batch])

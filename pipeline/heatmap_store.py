@@ -17,7 +17,7 @@ from pipeline.crop import crop_box, to_grid
 from pipeline.heatmap import RenderConfig, grid_sigma, num_channels, render
 from pipeline.progress import progress_bar
 from pipeline.sequence import PoseSequences
-from pipeline.store import FINGERPRINT, code_hash, content_hash, finish, open_partial, open_store, write_manifest
+from pipeline.store import content_hash, finish, open_partial, open_store
 
 KIND = "heatmaps"
 FRAMES_PER_CHUNK = 64
@@ -72,7 +72,7 @@ def write_heatmaps(
     uv = to_grid(sequences.joints, box[:, None], config.size_px)
     sigma = grid_sigma(box, config)
     shape = (num_frames, num_channels(skeleton, config.channels), config.size_px, config.size_px)
-    partial = open_partial(path, {"source": content_hash(source), "config": config.model_dump(), "code": code_hash()})
+    partial = open_partial(path, {"poses": content_hash(source), "config": config.model_dump()})
     if not (partial / DONE).is_dir():
         _create(partial, shape, boxes, sequences, config)
     shards = [slice(start, start + FRAMES_PER_SHARD) for start in range(0, num_frames, FRAMES_PER_SHARD)]
@@ -89,10 +89,8 @@ def write_heatmaps(
             dask.compute(*tasks, scheduler=scheduler, num_workers=workers)
     for unfinished in list(partial.rglob("*.partial")):  # zarr's temporary files, if a write was cut off
         unfinished.unlink()
-    (partial / FINGERPRINT).unlink()
     shutil.rmtree(partial / DONE)
-    write_manifest(partial)
-    finish(partial, path)
+    finish(partial, path, {"poses": source})
     return WriteSummary(
         num_frames=num_frames,
         num_channels=shape[1],
@@ -166,11 +164,11 @@ class HeatmapStore:
     """A store that `write_heatmaps` wrote, open for reading.
 
     boxes: (N, 4) float32, the crop of each sequence. config: how it was drawn. Raises InputError for a missing store,
-    one of another kind, or one with truncated files.
+    one of another kind, one with truncated files, or one that was not made from the pose store `poses`, if given.
     """
 
-    def __init__(self, path: Path):
-        group = open_store(path, KIND)
+    def __init__(self, path: Path, poses: Path | None = None):
+        group = open_store(path, KIND, {"poses": poses} if poses else None)
         self.path = path
         self.boxes = group["boxes"][...]
         self.config = RenderConfig(**group.attrs["config"])

@@ -20,7 +20,7 @@ from pipeline.metrics.clips import labelled_clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, time_only
 from pipeline.sequence import PoseSequences, read_sequences
-from pipeline.store import FINGERPRINT, code_hash, content_hash, finish, open_partial, write_json, write_manifest
+from pipeline.store import check, content_hash, finish, open_partial, write_json
 from pipeline.table import ALL_ACTIONS, VARIANTS, write_rows
 
 log = logging.getLogger(__name__)
@@ -95,29 +95,28 @@ class ActionEvaluation:
 def evaluate_dataset(
     poses: Path, heatmaps: Path, models: Path, path: Path, config: EvaluateConfig, progress: Progress
 ) -> dict:
-    """Write results.csv, details.json, embeddings/ and replicates/ for one data set; returns counts for the summary.
+    """Write results.csv, details.json, embeddings/ and actions/ for one data set; returns counts for the summary.
 
     Actions that an interrupted run finished are kept.
     """
-    sequences, store = read_sequences(poses), HeatmapStore(heatmaps)
-    inputs = {
-        name: content_hash(store) for name, store in (("poses", poses), ("heatmaps", heatmaps), ("models", models))
-    }
-    partial = open_partial(path, {"config": config.model_dump(mode="json"), **inputs, "code": code_hash()})
+    sequences, store = read_sequences(poses), HeatmapStore(heatmaps, poses)
+    check(models, {"poses": poses, "heatmaps": heatmaps})
+    made_from = {"poses": poses, "heatmaps": heatmaps, "models": models}
+    inputs = {name: content_hash(source) for name, source in made_from.items()}
+    partial = open_partial(path, {"config": config.model_dump(mode="json"), **inputs})
     actions = list(dict.fromkeys(sequences.actions))
     task = progress.add_task("evaluate", total=len(actions))
-    for folder in ("replicates", "embeddings"):
+    for folder in ("actions", "embeddings"):
         (partial / folder).mkdir(exist_ok=True)
     for action in actions:
-        if not (partial / "replicates" / f"{action}.json").is_file():
+        if not (partial / "actions" / f"{action}.json").is_file():
             networks = {int(p.stem.removeprefix("seed_")): p for p in sorted((models / action).glob("seed_*.json"))}
             _evaluate_action(ActionEvaluation(sequences, store, action, config), networks, partial)
         progress.advance(task)
     scores, facts = {}, {}
     for action in actions:
-        scores[action] = _load_scores(partial / "replicates" / f"{action}.npz")
-        facts[action] = json.loads((partial / "replicates" / f"{action}.json").read_text(encoding="utf-8"))
-        (partial / "replicates" / f"{action}.json").unlink()
+        scores[action] = _load_scores(partial / "actions" / f"{action}.npz")
+        facts[action] = json.loads((partial / "actions" / f"{action}.json").read_text(encoding="utf-8"))
     if len(actions) > 1:
         scores[ALL_ACTIONS] = _mean_over_actions(list(scores.values()))
     rows = [
@@ -143,9 +142,7 @@ def evaluate_dataset(
         "notes": notes,
     }
     write_json(partial / "details.json", _rounded(details))
-    (partial / FINGERPRINT).unlink()
-    write_manifest(partial)
-    finish(partial, path)
+    finish(partial, path, made_from)
     return {"actions": len(actions), "rows": len(rows), "notes": len(notes)}
 
 
@@ -155,10 +152,13 @@ def _evaluate_action(action: ActionEvaluation, networks: dict[int, Path], partia
     for features in (*action.controls(), *action.embeddings(networks)):
         evaluations[features.method, features.seed] = action.score(features)
         if features.method == "la2ds":
-            folder = partial / "embeddings" / action.action
-            folder.mkdir(exist_ok=True)
-            for part in ("train", "plain", "clock_broken"):
-                np.save(folder / f"seed_{features.seed}_{part}.npy", getattr(features, part))
+            (partial / "embeddings" / action.action).mkdir(exist_ok=True)
+            np.savez(
+                partial / "embeddings" / action.action / f"seed_{features.seed}.npz",
+                names=np.array(action.train.names + action.val.names),
+                offsets=np.concatenate([action.train.offsets, action.train.offsets[-1] + action.val.offsets[1:]]),
+                features=np.concatenate([features.train, features.plain]),
+            )
         log.info("%s: scored %s, seed %d", action.action, features.method, features.seed)
     evaluations["majority", 0] = action.score_majority()
     arrays = {
@@ -167,7 +167,7 @@ def _evaluate_action(action: ActionEvaluation, networks: dict[int, Path], partia
         for variant, metrics in evaluation.scores.items()
         for metric, score in metrics.items()
     }
-    np.savez(partial / "replicates" / f"{action.action}.npz", **arrays)
+    np.savez(partial / "actions" / f"{action.action}.npz", **arrays)
     facts = {
         "train_videos": len(action.train),
         "val_videos": len(action.val),
@@ -178,7 +178,7 @@ def _evaluate_action(action: ActionEvaluation, networks: dict[int, Path], partia
         "methods": {f"{method} seed {seed}": evaluation.details for (method, seed), evaluation in evaluations.items()},
         "notes": sorted({f"{method}: {note}" for (method, _), e in evaluations.items() for note in e.notes}),
     }
-    write_json(partial / "replicates" / f"{action.action}.json", facts)
+    write_json(partial / "actions" / f"{action.action}.json", facts)
 
 
 def _load_scores(path: Path) -> dict[tuple[str, int], Scores]:

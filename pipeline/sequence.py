@@ -12,7 +12,7 @@ import zarr
 
 from pipeline.config import InputError
 from pipeline.skeleton import Skeleton, skeleton_from_dict
-from pipeline.store import finish, open_store, partial_path, write_manifest
+from pipeline.store import finish, open_store, partial_path
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +264,6 @@ def write_sequences(sequences: PoseSequences, path: Path) -> None:
             "sequences": {key: list(getattr(sequences, key)) for key in ("names", "actions", "splits", "groups")},
         }
     )
-    write_manifest(partial)
     finish(partial, path)
 
 

@@ -26,6 +26,14 @@ def median_pair(clips: Clips) -> tuple[int, int]:
     return int(query), int(other)
 
 
+def load_embedding(results: Path, action: str, names: tuple[str, ...]) -> np.ndarray:
+    """(F, D) features of the named videos, in their order, by the first seed's network; written by `evaluate_dataset`."""
+    with np.load(min((results / "embeddings" / action).glob("seed_*.npz"))) as stored:
+        offsets, features = stored["offsets"], stored["features"]
+        place = {name: slice(*offsets[n : n + 2]) for n, name in enumerate(stored["names"].tolist())}
+    return np.concatenate([features[place[name]] for name in names])
+
+
 def draw_alignment(sequences: PoseSequences, results: Path, action: str, path: Path) -> None:
     """Write a PNG: frames of one video, the nearest frames of another by the first seed's embedding, and by t/T.
 
@@ -33,8 +41,7 @@ def draw_alignment(sequences: PoseSequences, results: Path, action: str, path: P
     """
     numbers = sequences.where(action, "val")
     clips = labelled_clips(sequences, numbers)
-    embedding = min((results / "embeddings" / action).glob("seed_*_plain.npy"))
-    clips = replace(clips, features=np.load(embedding))
+    clips = replace(clips, features=load_embedding(results, action, clips.names))
     query, other = median_pair(clips)
     length, other_length = (int(clips.lengths[n]) for n in (query, other))
     shown = np.linspace(0, length - 1, NUM_COLUMNS).round().astype(int)

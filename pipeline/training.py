@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from rich.progress import Progress
 
 from pipeline.augmentation import AugmentationConfig, augment
@@ -28,7 +28,7 @@ from pipeline.heatmap_store import HeatmapStore
 from pipeline.models.network import ModelConfig, Sequences
 from pipeline.objectives.regression_matching import LossConfig, regression_matching_loss
 from pipeline.sequence import read_sequences
-from pipeline.store import FINGERPRINT, code_hash, content_hash, finish, open_partial, write_json, write_manifest
+from pipeline.store import content_hash, finish, open_partial, write_json
 from pipeline.training_set import TrainingSet, load_training_set
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ BUCKETS_PER_SHUFFLE = 16
 class TrainConfig(Config):
     """Optimisation (method: paper Table 9) and everything that decides the weights."""
 
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     epochs: int = Field(200, gt=0)
     passes_per_epoch: int = Field(50, gt=0)
     batch_size: int = Field(64, gt=0)
@@ -53,6 +53,13 @@ class TrainConfig(Config):
     model: ModelConfig = ModelConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     loss: LossConfig = LossConfig()
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds must differ, got {seeds}")
+        return seeds
 
     def rate(self, epoch: int) -> float:
         """The learning rate of a 0-based epoch: scaled with the batch as CASA's code does, then MultiStepLR."""
@@ -98,10 +105,6 @@ class Trainer:
         self.history = [Epoch(**epoch) for epoch in load_state(checkpoints, self.network, self.optimizer)]
         if self.history:
             log.info("resumed after epoch %d of %d", len(self.history), config.epochs)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return math.ceil(len(self.data.videos) * self.config.passes_per_epoch / self.config.batch_size)
 
     def run(self, on_step=lambda frames, loss: None) -> Iterator[Epoch]:
         """Train the epochs that remain; on_step(frames, loss) is called after each step, for progress."""
@@ -172,9 +175,10 @@ def train_dataset(poses: Path, heatmaps: Path, path: Path, config: TrainConfig, 
 
     Networks and epochs that an interrupted run finished are kept. Returns counts for the summary line.
     """
-    sequences, store = read_sequences(poses), HeatmapStore(heatmaps)
-    inputs = {"poses": content_hash(poses), "heatmaps": content_hash(heatmaps)}
-    partial = open_partial(path, {"config": config.model_dump(mode="json"), **inputs, "code": code_hash()})
+    sequences, store = read_sequences(poses), HeatmapStore(heatmaps, poses)
+    made_from = {"poses": poses, "heatmaps": heatmaps}
+    inputs = {name: content_hash(source) for name, source in made_from.items()}
+    partial = open_partial(path, {"config": config.model_dump(mode="json"), **inputs})
     curves = []
     for action in dict.fromkeys(sequences.actions):
         data = load_training_set(sequences, store, action)
@@ -187,9 +191,7 @@ def train_dataset(poses: Path, heatmaps: Path, path: Path, config: TrainConfig, 
         table.writerow(["action", "seed", "epoch", "loss", "learning_rate", "padded_share"])
         for action, seed, e in curves:
             table.writerow([action, seed, e.epoch, f"{e.loss:.6g}", f"{e.learning_rate:.6g}", f"{e.padded:.4f}"])
-    (partial / FINGERPRINT).unlink()
-    write_manifest(partial)
-    finish(partial, path)
+    finish(partial, path, made_from)
     frames = sum(epoch.frames for *_, epoch in curves)
     padded = sum(epoch.padded * epoch.frames for *_, epoch in curves) / frames
     return {"networks": len({curve[:2] for curve in curves}), "frames": frames, "padded": f"{padded:.1%}"}

@@ -31,7 +31,7 @@ class DatasetEntry(Config):
     """One entry below `datasets`: where the poses come from, and the training preset by name."""
 
     source: dict
-    preset: str = "quick"
+    preset: str
 
 
 class Params:

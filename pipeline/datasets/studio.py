@@ -218,7 +218,7 @@ def _perform(
             times += [begins + 1, begins + 1 + length / 2, begins + 1 + length]
             knots += [pose, attempt, pose]
             end += length + MIN_PHASE_FRAMES
-        elif phase.pose != action.phases[index - 1].pose:
+        elif index and phase.pose != action.phases[index - 1].pose:
             middle = start + (end - start) * np.clip(0.5 + config.style * rng.standard_normal(), 0.2, 0.8)
             times.append(middle)
             knots.append((before + pose) / 2)

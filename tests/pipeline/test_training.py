@@ -122,9 +122,10 @@ def test_a_saved_network_embeds_as_before_and_untrained_as_at_the_start(tmp_path
     assert json.loads((tmp_path / "seed_3.json").read_text())["model"]["width"] == 32
 
 
-def test_embedding_does_not_depend_on_what_else_is_embedded(tmp_path):
+@pytest.mark.parametrize("masks", [True, False])
+def test_embedding_does_not_depend_on_what_else_is_embedded(tmp_path, masks):
     data = training_set()
-    network = Trainer(data, TrainConfig(**QUICK), 0, tmp_path).network
+    network = Trainer(data, TrainConfig(**{**QUICK, "model": SMALL | {"masks": masks}}), 0, tmp_path).network
     videos = [video.heatmaps for video in data.videos]
     for video, together in zip(videos, embed(network, videos), strict=True):
         np.testing.assert_allclose(embed(network, [video])[0], together, atol=1e-4)
