@@ -110,15 +110,19 @@ def evaluate_dataset(
         (partial / folder).mkdir(exist_ok=True)
     for action in actions:
         if not (partial / "actions" / f"{action}.json").is_file():
-            networks = {int(p.stem.removeprefix("seed_")): p for p in sorted((models / action).glob("seed_*.json"))}
+            networks = {
+                int(p.stem.removeprefix("seed_")): p for p in sorted((models / action).glob("seed_*.safetensors"))
+            }
             _evaluate_action(ActionEvaluation(sequences, store, action, config), networks, partial)
         progress.advance(task)
     scores, facts = {}, {}
     for action in actions:
         scores[action] = _load_scores(partial / "actions" / f"{action}.npz")
         facts[action] = json.loads((partial / "actions" / f"{action}.json").read_text(encoding="utf-8"))
+    notes = sorted({f"{action}: {note}" for action, fact in facts.items() for note in fact["notes"]})
     if len(actions) > 1:
-        scores[ALL_ACTIONS] = _mean_over_actions(list(scores.values()))
+        scores[ALL_ACTIONS], lacking = _mean_over_actions(scores)
+        notes += lacking
     rows = [
         {
             "dataset": sequences.dataset, "action": action, "method": method, "input": INPUTS[method],
@@ -130,13 +134,13 @@ def evaluate_dataset(
         for metric, score in variants[variant].items()
     ]  # fmt: skip
     write_rows(rows, partial / "results.csv")
-    notes = sorted({f"{action}: {note}" for action, fact in facts.items() for note in fact.pop("notes")})
     details = {
         "dataset": sequences.dataset,
         "poses": sequences.poses,
         "synthetic": sequences.poses == "synthetic",
         "labels": sequences.labels,
         "left_out": sequences.left_out,
+        "scores": {action: _summaries(of_action) for action, of_action in scores.items()},
         "minus_time_only": {action: _minus_time_only(of_action) for action, of_action in scores.items()},
         "actions": facts,
         "notes": notes,
@@ -191,37 +195,68 @@ def _load_scores(path: Path) -> dict[tuple[str, int], Scores]:
     return scores
 
 
-def _mean_over_actions(actions: list[dict[tuple[str, int], Scores]]) -> dict[tuple[str, int], Scores]:
-    """Each metric's mean over the actions, where every action has it; actions are resampled independently."""
-    return {
-        method: {
-            variant: {
-                metric: mean_score([action[method][variant][metric] for action in actions])
-                for metric in actions[0][method][variant]
-                if all(metric in action.get(method, {}).get(variant, {}) for action in actions)
-            }
-            for variant in VARIANTS
-        }
-        for method in actions[0]
-    }
+def _mean_over_actions(actions: dict[str, dict[tuple[str, int], Scores]]) -> tuple[dict, list[str]]:
+    """Each metric's mean over the actions, and a note for each that an action lacks; actions are resampled independently."""
+    mean, notes = {}, []
+    for method in dict.fromkeys(method for of_action in actions.values() for method in of_action):
+        mean[method] = {variant: {} for variant in VARIANTS}
+        for variant in VARIANTS:
+            found = {name: of_action.get(method, {}).get(variant, {}) for name, of_action in actions.items()}
+            for metric in dict.fromkeys(metric for metrics in found.values() for metric in metrics):
+                lacking = [name for name, metrics in found.items() if metric not in metrics]
+                if lacking:
+                    notes.append(f"mean: {method[0]} {metric} ({variant}) left out: {', '.join(lacking)} lack it")
+                else:
+                    mean[method][variant][metric] = mean_score([metrics[metric] for metrics in found.values()])
+    return mean, notes
 
 
-def _minus_time_only(scores: dict[tuple[str, int], Scores]) -> dict:
-    """method -> variant -> metric -> paired difference to the time-only control, seeds averaged."""
-    time, result = scores["time_only", 0], {}
-    for method in dict.fromkeys(method for method, _ in scores if method != "time_only"):
+def _over_seeds(scores: dict[tuple[str, int], Scores]) -> dict[str, Scores]:
+    """Each method's mean over seeds, replicate by replicate."""
+    result = {}
+    for method in dict.fromkeys(method for method, _ in scores):
         seeds = [variants for (name, _), variants in scores.items() if name == method]
         result[method] = {
             variant: {
-                metric: difference(
-                    mean_score([seed[variant][metric] for seed in seeds]), time[variant][metric]
-                ).summary()
+                metric: mean_score([seed[variant][metric] for seed in seeds])
                 for metric in seeds[0][variant]
-                if metric in time[variant]
+                if all(metric in seed[variant] for seed in seeds)
             }
             for variant in VARIANTS
         }
     return result
+
+
+def _summaries(scores: dict[tuple[str, int], Scores]) -> dict:
+    """method -> variant -> metric -> value, low, high, and the standard deviation over seeds where there are several."""
+    tree = {}
+    for method, variants in _over_seeds(scores).items():
+        seeds = [of_seed for (name, _), of_seed in scores.items() if name == method]
+        tree[method] = {
+            variant: {metric: score.summary() for metric, score in variants[variant].items()} for variant in VARIANTS
+        }
+        if len(seeds) > 1:
+            for variant, metrics in tree[method].items():
+                for metric, summary in metrics.items():
+                    summary["std_over_seeds"] = float(
+                        np.std([of_seed[variant][metric].value for of_seed in seeds], ddof=1)
+                    )
+    return tree
+
+
+def _minus_time_only(scores: dict[tuple[str, int], Scores]) -> dict:
+    """method -> variant -> metric -> paired difference to the time-only control, seeds averaged."""
+    means = _over_seeds(scores)
+    time = means.pop("time_only")
+    return {
+        method: {
+            variant: {
+                m: difference(s, time[variant][m]).summary() for m, s in variants[variant].items() if m in time[variant]
+            }
+            for variant in VARIANTS
+        }
+        for method, variants in means.items()
+    }
 
 
 def _rounded(node):

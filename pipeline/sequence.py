@@ -120,6 +120,10 @@ def check_clip(clip: Clip, skeleton: Skeleton, num_events: int) -> str | None:
         raise InputError(
             f"Expected {expected}, but got {shape} and {clip.confidence.shape} in {where}. Name another skeleton."
         )
+    if not clip.action or clip.action == "mean" or set(clip.action) & set("/\\"):
+        raise InputError(
+            f"Expected an action that can name a folder, not 'mean', but got {clip.action!r} in {where}. Rename it."
+        )
     if clip.split not in ("train", "val"):
         raise InputError(f"Expected split 'train' or 'val', but got {clip.split!r} in {where}. Correct it.")
     if not (np.isfinite(clip.fps) and clip.fps > 0):

@@ -21,6 +21,8 @@ def median_pair(clips: Clips) -> tuple[int, int]:
     errors = event_errors(clips, tolerance=0)
     mean = np.divide(errors.percent, errors.count, out=np.full_like(errors.percent, np.nan), where=errors.count > 0)
     np.fill_diagonal(mean, np.nan)
+    if not np.isfinite(mean).any():
+        return 0, 1
     order = np.argsort(mean, axis=None, kind="stable")  # NaN last
     query, other = np.unravel_index(order[np.isfinite(mean).sum() // 2], mean.shape)
     return int(query), int(other)

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.config import Config, InputError
 from pipeline.datasets.events import EventRow, check_rows, read_events
+from pipeline.datasets.files import below
 from pipeline.sequence import Clip, PoseSequences, from_clips
 from pipeline.skeleton import Skeleton, load_skeleton
 
@@ -102,12 +103,14 @@ def read(config: Joints3DConfig, dataset: str) -> PoseSequences:
     `events`, a sequence without a row is left out. Raises InputError for files that do not hold what the settings
     say, a row of the events without a sequence, and names in the settings that are not in the data.
     """
-    skeleton = load_skeleton(config.skeleton)
+    own = config.skeleton.endswith((".yaml", ".yml"))
+    skeleton = load_skeleton(str(below(config.root, Path(config.skeleton))) if own else config.skeleton)
     rows, event_names = {}, {}
     clips = list(_clips(config, skeleton))
     num_frames = {clip.name: len(clip.joints) for clip in clips}
     if config.events:
-        rows = read_events(config.events.path, config.events.sequence, config.events.action, config.events.columns)
+        path = below(config.root, config.events.path)
+        rows = read_events(path, config.events.sequence, config.events.action, config.events.columns)
         clips = [_with_row(clip, rows.get(clip.name)) for clip in clips]
     if config.actions:
         if absent := set(config.actions) - (known := {clip.action for clip in clips}):
@@ -142,7 +145,8 @@ def _with_row(clip: Clip, row: EventRow | None) -> Clip:
 
 def _clips(config: Joints3DConfig, skeleton: Skeleton) -> Iterator[Clip]:
     """Every sequence as its file has it, but for the axes; all are of the training split yet."""
-    paths = {path.relative_to(config.root).as_posix(): path for path in sorted(config.root.rglob("*"))}
+    files = sorted(path for path in config.root.rglob("*") if path.is_file())
+    paths = {path.relative_to(config.root).as_posix(): path for path in files}
     matches = [(path, match) for name, path in paths.items() if (match := re.fullmatch(config.pattern, name))]
     if not matches:
         raise InputError(
@@ -190,6 +194,8 @@ def _read_npz(path: Path, config: Joints3DConfig, skeleton: Skeleton) -> File:
     if missing := [key for key in keys if key not in content]:
         raise InputError(f"Expected keys {keys}, but {missing[0]!r} is missing in {path}. Add it.")
     positions, offsets, names = (content[key] for key in ("positions", "offsets", "names"))
+    if names.ndim != 1:
+        raise InputError(f"Expected (N,) names, but got {names.shape} in {path}. Correct them.")
     if positions.ndim != 3 or positions.shape[1:] != (skeleton.num_joints, 3) or positions.dtype.kind not in "fiu":
         expected = f"positions (F, {skeleton.num_joints}, 3) for skeleton {skeleton.name!r}"
         raise InputError(
@@ -209,8 +215,10 @@ def _read_npz(path: Path, config: Joints3DConfig, skeleton: Skeleton) -> File:
     groups = content[config.group_key] if config.group_key else np.full(len(names), "")
     if groups.shape != names.shape:
         raise InputError(f"Expected {names.shape} {config.group_key}, but got {groups.shape} in {path}. Correct it.")
-    if (rate := np.asarray(content["fps"] if config.fps is None else config.fps)).size != 1:
-        raise InputError(f"Expected one frame rate, but got fps {rate.shape} in {path}. Set 'fps'.")
+    if (
+        rate := np.asarray(content["fps"] if config.fps is None else config.fps)
+    ).size != 1 or rate.dtype.kind not in "fiu":
+        raise InputError(f"Expected one frame rate, but got fps {rate.shape} of {rate.dtype} in {path}. Set 'fps'.")
     for name, group, start, stop in zip(names, groups, offsets[:-1], offsets[1:], strict=True):
         joints = positions[start:stop]
         yield str(name), str(group), float(rate.item()), joints, ~np.isnan(joints).any(axis=2)

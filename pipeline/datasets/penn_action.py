@@ -10,6 +10,7 @@ from scipy.io import loadmat
 
 from pipeline.config import Config, InputError
 from pipeline.datasets.events import EventRow, check_rows, read_events
+from pipeline.datasets.files import below
 from pipeline.sequence import Clip, PoseSequences, from_clips
 from pipeline.skeleton import load_skeleton
 
@@ -28,7 +29,7 @@ class PennActionConfig(Config):
 
     root: the folder that holds `labels/`. actions: the label files' or CASA's names; by default those of `events`, or
     the paper's 13. events: CSV with columns action, video_id, event1, ... and, if given, split and n_frames, which are
-    compared with the label files. labels: who made the events. fps: the paper's value; the data set has none.
+    compared with the label files; its path is relative to root. labels: who made the events. fps: the paper's value; the data set has none.
     """
 
     reader: Literal["penn_action"] = "penn_action"
@@ -48,7 +49,8 @@ def read(config: PennActionConfig, dataset: str) -> PoseSequences:
     known = (*ACTIONS, *UNUSED, *CASA_NAMES)
     if unknown := set(config.actions or ()) - set(known):
         raise InputError(f"Expected actions of {sorted(known)}, but got {sorted(unknown)} for {dataset!r}. Correct it.")
-    rows = _rows(config.events) if config.events else {}
+    events = config.events and below(config.root, config.events)
+    rows = _rows(events) if events else {}
     labelled = dict.fromkeys(row.action for row in rows.values())
     actions = [CASA_NAMES.get(name, name) for name in config.actions or labelled or ACTIONS]
     if config.events and (absent := set(actions) - set(labelled)):

@@ -104,7 +104,6 @@ def fail_at(monkeypatch, name: str, call: int) -> None:
         ("render", 1, 0),
         ("render", 3, 2),
         ("render", 5, 4),
-        ("write_manifest", 1, 0),
         ("finish", 1, 0),
     ],
 )

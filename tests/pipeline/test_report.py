@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 
 from pipeline.config import InputError
+from pipeline.markdown import describe
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
-from pipeline.report import nested, over_seeds, write_report
+from pipeline.report import write_report
+from pipeline.results import _mean_over_actions, _minus_time_only, _summaries
 from pipeline.showcase import median_pair
-from pipeline.table import COLUMNS, read_rows, write_rows
+from pipeline.table import COLUMNS, VARIANTS, read_rows, write_rows
 
 
 def row(**changes):
@@ -35,14 +37,47 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
         read_rows(tmp_path / "results.csv")
 
 
-def test_seeds_are_averaged_and_their_spread_is_told():
-    scores = over_seeds([row(), row(seed="1", value=84.0, low=72.0, high=94.0), row(method="time_only", value=50.0)])
-    assert nested(scores) == {
-        "squat": {
-            "la2ds": {"plain": {"acc_100": {"value": 82.0, "low": 71.0, "high": 92.0, "std_over_seeds": 2.828427}}},
-            "time_only": {"plain": {"acc_100": {"value": 50.0, "low": 70.0, "high": 90.0}}},
+def scores(*values):
+    """Scores of several seeds of la2ds, and of time only, in one metric."""
+
+    def one(value):
+        return {
+            variant: {"acc_100": Score(value, value - 1, value + 1, value + np.arange(-50.0, 51))}
+            for variant in VARIANTS
         }
-    }
+
+    return {("time_only", 0): one(50.0)} | {("la2ds", seed): one(value) for seed, value in enumerate(values)}
+
+
+def test_seeds_are_averaged_and_their_spread_is_told():
+    found = _summaries(scores(80.0, 84.0))
+    assert found["la2ds"]["plain"]["acc_100"] == pytest.approx(
+        {"value": 82.0, "low": 34.5, "high": 129.5, "std_over_seeds": 8**0.5}
+    )
+    assert "std_over_seeds" not in found["time_only"]["plain"]["acc_100"]
+    gap = _minus_time_only(scores(80.0, 84.0))["la2ds"]["clock_broken"]["acc_100"]
+    assert gap == pytest.approx({"value": 32, "low": 32, "high": 32})
+
+
+def test_the_mean_over_actions_says_what_it_lacks():
+    whole, lacking = scores(80.0), scores(90.0)
+    del lacking["la2ds", 0]["plain"]["acc_100"]
+    mean, notes = _mean_over_actions({"squat": whole, "jump": lacking})
+    assert mean["la2ds", 0]["clock_broken"]["acc_100"].value == 85
+    assert "acc_100" not in mean["la2ds", 0]["plain"]
+    assert notes == ["mean: la2ds acc_100 (plain) left out: jump lack it"]
+
+
+@pytest.mark.parametrize(
+    "metric, name",
+    [
+        ("acc_20", "phase accuracy, 20 % of labels"),
+        ("ap_7", "retrieval AP@7, %"),
+        ("event_within_10", "events within 10 % of the clip, %"),
+    ],
+)
+def test_metrics_of_other_settings_have_names(metric, name):
+    assert describe(metric)[0] == name
 
 
 def test_a_mean_score_averages_replicates_so_that_differences_stay_paired():
@@ -69,5 +104,5 @@ def test_the_shown_pair_is_the_median_one():
 
 
 def test_without_results_the_report_says_which_stage_is_missing(tmp_path):
-    with pytest.raises(InputError, match="evaluate"):
+    with pytest.raises(InputError, match="Run the stage that writes it"):
         write_report({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path / "reports")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.config import InputError
 from pipeline.sequence import Clip, clips_of, from_clips, phases_from_events, read_sequences, write_sequences
 from pipeline.skeleton import Skeleton, load_skeleton
-from pipeline.store import open_store
+from pipeline.store import check, finish, open_partial, open_store
 
 PENN = load_skeleton("penn_13")
 ARRAYS = ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size")
@@ -226,9 +226,9 @@ def test_equal_sequences_are_equal_bytes_and_replace_what_was_there(store, tmp_p
 
 
 def files_of(store):
-    names = json.loads((store / "manifest.json").read_text())
-    assert {"zarr.json", "joints/zarr.json", "joints/c/0/0/0", "phase/c/0"} <= set(names)
-    return names
+    manifest = json.loads((store / "manifest.json").read_text())
+    assert {"zarr.json", "joints/zarr.json", "joints/c/0/0/0", "phase/c/0"} <= set(manifest["files"])
+    return manifest
 
 
 @pytest.mark.parametrize("name", ["joints/c/0/0/0", "phase/c/0", "joints/zarr.json", "zarr.json"])
@@ -253,7 +253,7 @@ def test_a_damaged_store_is_one_line_that_names_the_file(store, name):
     assert len(read_sequences(store)) == 3
 
 
-@pytest.mark.parametrize("text", [None, "", '{"zarr.json": [1', "[]", "{}", '{"zarr.json": 3}', "\udcff"])
+@pytest.mark.parametrize("text", [None, "", '{"zarr.json": [1', "[]", "{}", '{"files": 3}', "\udcff"])
 def test_a_damaged_manifest_is_one_line_that_names_it(store, text):
     manifest = store / "manifest.json"
     if text is None:
@@ -261,7 +261,7 @@ def test_a_damaged_manifest_is_one_line_that_names_it(store, text):
     else:
         manifest.write_bytes(text.encode("utf-8", "surrogateescape"))
     message = error_of(read_sequences, store)
-    assert str(manifest) in message and "Delete the store" in message
+    assert str(manifest) in message and "Delete it and run its stage again" in message
 
 
 def test_another_kind_or_no_store_is_refused(store, tmp_path):
@@ -276,9 +276,9 @@ def test_events_are_checked_again_on_reading(store):
 
     zarr.open_group(store, mode="r+")["events"][...] = 99
     file = store / "events/c/0/0"
-    names = files_of(store)
-    names["events/c/0/0"] = [file.stat().st_size, zlib.crc32(file.read_bytes())]
-    (store / "manifest.json").write_text(json.dumps(names))
+    manifest = files_of(store)
+    manifest["files"]["events/c/0/0"] = [file.stat().st_size, zlib.crc32(file.read_bytes())]
+    (store / "manifest.json").write_text(json.dumps(manifest))
     message = error_of(read_sequences, store)
     assert "event 1 in frames 0..7" in message and str(store) in message
 
@@ -288,3 +288,25 @@ def test_a_users_skeleton_travels_with_the_store(tmp_path):
     clips = [replace(one, joints=one.joints[:, :2], confidence=one.confidence[:, :2]) for one in three()]
     write_sequences(build(clips, skeleton=rod), tmp_path / "poses")
     assert read_sequences(tmp_path / "poses").skeleton == rod
+
+
+def test_an_output_made_from_other_inputs_is_refused(store, tmp_path):
+    check(store)
+    write_sequences(build(three()), tmp_path / "source")
+    derived = open_partial(tmp_path / "derived", {})
+    (derived / "file").write_text("x")
+    finish(derived, tmp_path / "derived", {"poses": tmp_path / "source"})
+    check(tmp_path / "derived", {"poses": tmp_path / "source"})
+    write_sequences(build([*three()[:-1], replace(three()[-1], fps=31.0)]), tmp_path / "source")
+    message = error_of(check, tmp_path / "derived", {"poses": tmp_path / "source"})
+    assert "made from other poses" in message and "Run its stage again" in message
+
+
+def test_a_partial_output_is_kept_for_the_same_fingerprint_only(tmp_path):
+    partial = open_partial(tmp_path / "output", {"a": 1})
+    (partial / "half").touch()
+    assert (open_partial(tmp_path / "output", {"a": 1}) / "half").exists()
+    assert not (open_partial(tmp_path / "output", {"a": 2}) / "half").exists()
+    (partial / "whole").touch()
+    finish(partial, tmp_path / "output")
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]

@@ -17,7 +17,8 @@ ROD = "joints: [a, b, c]\nlimbs: [[a, b], [b, c]]\nzaxis: [a, b]\nxaxis: [a, c]\
 
 @pytest.fixture
 def rod(tmp_path):
-    path = tmp_path / "rod.yaml"
+    path = tmp_path / "data" / "rod.yaml"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(ROD)
     return str(path)
 
@@ -68,7 +69,8 @@ def text_settings(tmp_path, rod, **changes):
 
 
 def events_settings(tmp_path, text, **changes):
-    path = tmp_path / "events.csv"
+    path = tmp_path / "data" / "events.csv"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return {"path": path} | changes
 
@@ -134,7 +136,7 @@ def test_rows_of_joints_with_confidence(tmp_path, rod):
 
 def test_rows_of_frames_with_more_values_per_joint(tmp_path, rod):
     root = tmp_path / "data"
-    root.mkdir()
+    root.mkdir(exist_ok=True)
     for name in ("1", "2", "3"):  # x y z and two more values of three joints, a delimiter at the end
         rows = "".join(";".join(str(10 * frame + value) for value in range(15)) + ";\n" for frame in range(4))
         (root / f"{name}.txt").write_text(rows)
@@ -307,7 +309,7 @@ def test_wrong_text_content(tmp_path, rod):
 
 
 def test_nothing_or_something_twice(tmp_path, rod):
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data").mkdir(exist_ok=True)
     error_of(text_settings(tmp_path, rod), tmp_path / "data", "there is none", "'pattern'")
     text_files(tmp_path / "data")
     text_files(tmp_path / "data", suffix="_again")
@@ -328,7 +330,7 @@ def drawn(tmp_path, rod, **changes):
 
 def test_a_share_of_the_groups_is_the_same_in_every_action(tmp_path, rod):
     root = tmp_path / "data"
-    root.mkdir()
+    root.mkdir(exist_ok=True)
     for action in ("a1", "a2"):
         for person in range(10):
             np.savetxt(root / f"{action}_p{person}.txt", np.ones((15, 3)))
@@ -500,3 +502,22 @@ def test_sfinge3d_hand(shared, tmp_path):
         if min(first, bottom, last) >= 0:
             palm = height(sequences, n, "palm")
             assert palm[bottom] < palm[first] and palm[bottom] < palm[last]
+
+
+@pytest.mark.parametrize("side", ["skeleton", "events"])
+def test_side_files_lie_below_the_root_where_the_graph_sees_them_change(tmp_path, rod, side):
+    npz_file(tmp_path / "data", rod)
+    outside = tmp_path / "side.yaml"
+    outside.write_text(ROD)
+    changes = {"skeleton": str(outside)} if side == "skeleton" else {"events": {"path": outside}}
+    error_of(npz_settings(tmp_path, rod, **changes), "below root", "side.yaml")
+    inside = {"skeleton": "rod.yaml"}
+    assert len(read(Joints3DConfig(**npz_settings(tmp_path, rod, **inside)), "test")) == 3
+
+
+@pytest.mark.parametrize(
+    "changes, part", [({"names": np.array("x")}, "(N,) names"), ({"fps": np.array("fast")}, "one frame rate")]
+)
+def test_npz_fields_of_the_wrong_kind_are_one_line(tmp_path, rod, changes, part):
+    npz_file(tmp_path / "data", rod, **changes)
+    error_of(npz_settings(tmp_path, rod), part, "wave.npz")

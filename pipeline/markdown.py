@@ -1,0 +1,192 @@
+"""One data set's results as Markdown: tables in which every number stands beside its controls."""
+
+from pipeline.table import ALL_ACTIONS, VARIANTS
+
+METHODS = {
+    "la2ds": "LA2DS",
+    "time_only": "time only (t/T)",
+    "raw_pose": "raw pose",
+    "untrained": "untrained network",
+    "majority": "majority class",
+}
+LABELS = {
+    "exact": "labels exact, made with the poses",
+    "derived": "labels **derived from the joints, not human**",
+    "human": "human labels",
+    "none": "no labels",
+}
+
+INTRODUCTION = """# la2ds report
+
+Every number is on validation videos, with frozen features, and stands beside its controls: a method that does not beat
+**time only** (it sees the clock t/T and no pose) has not shown that it looks at the person. **Clock-broken**: each
+validation video is cropped to a random window and resampled by a random smooth warp, so that the clock tells far less
+(the time-only rows say how much).
+
+Square brackets: 95 % bootstrap interval over validation videos; several training seeds are averaged, ± is their
+standard deviation. "minus time only" is paired over the same videos. Event error and tau compare all ordered pairs of
+videos. Retrieval AP@K is the precision of the phase among the K nearest frames of all other validation videos; its
+interval resamples queries, not the searched videos. Tau only asks for monotone matches, so a clock scores 1: it is there
+to compare with papers, never as the headline. Progression's target is a time itself, so a clock is good at it, too.
+"""
+
+
+def section(dataset: str, details: dict, published: dict | None) -> str:
+    """All that the report says of a data set. details: its details.json; published: the paper's rows on it, if any."""
+    actions = list(details["actions"])
+    headline = ALL_ACTIONS if len(actions) > 1 else actions[0]
+    scores = details["scores"]
+    parts = [
+        f"## {dataset}\n",
+        _description(details),
+        _picture(dataset, actions[0], details),
+        _headline(details, headline),
+    ]
+    if len(actions) > 1:
+        parts.append(_per_action(scores, actions))
+    parts.append(_all_metrics(scores, headline))
+    if published:
+        parts.append(_paper(scores[headline]["la2ds"]["plain"], details, published))
+    return "\n".join([*parts, _side_results(details), _notes(details)])
+
+
+def _description(details: dict) -> str:
+    kind = "**Synthetic people.** " if details["synthetic"] else ""
+    counts = ", ".join(
+        f"{action} {facts['train_videos']} train / {facts['val_videos']} val"
+        for action, facts in details["actions"].items()
+    )
+    text = f"{kind}Poses: {details['poses']}; {LABELS[details['labels']]}. Videos: {counts}."
+    if details["left_out"]:
+        first = "; ".join(f"{name}: {reason}" for name, reason in list(details["left_out"].items())[:3])
+        text += f" **{len(details['left_out'])} sequences left out**, e.g. {first}."
+    return text + "\n"
+
+
+def _picture(dataset: str, action: str, details: dict) -> str:
+    pair = " The pair has the median event error." if details["labels"] != "none" else ""
+    return (
+        f"![Two people, {action}](figures/{dataset}.png)\n\n*{action}: one person's frames, and the frames of another"
+        f" that the embedding and the clock hold for the same moments; a colour is a phase.{pair}*\n"
+    )
+
+
+def describe(metric: str) -> tuple[str, int]:
+    """What a metric is called, and how many digits of it are shown."""
+    kind, _, number = metric.rpartition("_")
+    names = {
+        "acc": (f"phase accuracy, {number} % of labels", 1),
+        "ap": (f"retrieval AP@{number}, %", 1),
+        "event_within": (f"events within {number} % of the clip, %", 1),
+    }
+    whole = {
+        "progression": ("phase progression, R²", 3),
+        "tau": ("Kendall's tau", 3),
+        "event_error": ("event error, % of the clip", 1),
+    }
+    return whole.get(metric) or names[kind]
+
+
+def _number(score: dict | None, metric: str, interval: bool = True, sign: bool = False) -> str:
+    if score is None:
+        return "-"
+    digits = describe(metric)[1]
+    text = f"{score['value']:{'+' if sign else ''}.{digits}f}"
+    if "std_over_seeds" in score:
+        text += f" ± {score['std_over_seeds']:.{digits}f}"
+    return text + (f" [{score['low']:.{digits}f}, {score['high']:.{digits}f}]" if interval else "")
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _headline(details: dict, action: str) -> str:
+    scores, minus = details["scores"][action], details["minus_time_only"][action]
+    metrics = [metric for metric in ("event_error", "acc_100") if metric in scores["la2ds"]["plain"]]
+    rows = []
+    for metric in metrics or ["tau"]:
+        for method, label in METHODS.items():
+            if method in scores and metric in scores[method]["plain"]:
+                cells = [_number(scores[method][variant].get(metric), metric) for variant in VARIANTS]
+                gaps = [minus.get(method, {}).get(variant, {}).get(metric) for variant in VARIANTS]
+                rows.append([describe(metric)[0], label, *cells, *(_number(gap, metric, sign=True) for gap in gaps)])
+    header = ["metric", "method", "plain", "clock-broken", "plain minus time only", "clock-broken minus time only"]
+    return f"### Headline ({action})\n\nEvent error: lower is better; accuracy: higher.\n\n" + _table(header, rows)
+
+
+def _per_action(scores: dict, actions: list[str]) -> str:
+    methods = [method for method in METHODS if method != "majority"]
+    parts = []
+    for metric, variant in (("acc_100", "plain"), ("event_error", "clock_broken"), ("event_error", "plain")):
+        rows = [
+            [
+                action,
+                *(_number(scores[action].get(method, {}).get(variant, {}).get(metric), metric) for method in methods),
+            ]
+            for action in actions
+            if metric in scores[action]["la2ds"][variant]
+        ]
+        if rows:
+            title = f"{describe(metric)[0]}, {variant.replace('_', '-')}"
+            parts.append(f"### Per action: {title}\n\n" + _table(["action", *(METHODS[m] for m in methods)], rows))
+    return "\n".join(parts)
+
+
+def _all_metrics(scores: dict, action: str) -> str:
+    methods = [method for method in METHODS if method in scores[action]]
+    rows = [
+        [describe(metric)[0], variant.replace("_", "-")]
+        + [_number(scores[action][m][variant].get(metric), metric, interval=m == "la2ds") for m in methods]
+        for metric in scores[action]["la2ds"]["plain"]
+        for variant in VARIANTS
+    ]
+    return f"### All metrics ({action})\n\n" + _table(["metric", "variant", *(METHODS[m] for m in methods)], rows)
+
+
+def _paper(ours: dict, details: dict, published: dict) -> str:
+    """The paper's own numbers beside ours."""
+    columns = published["columns"]
+    rows = [["la2ds, this run", details["poses"], *(_number(ours.get(metric), metric, False) for metric in columns)]]
+    for row in published["rows"]:
+        rows.append([f"{row['method']}, as published", row["poses"], *(str(value) for value in row["values"])])
+    caveat = (
+        f"Not the same protocol: here {len(details['actions'])} action(s), {LABELS[details['labels']]}, {details['poses']}"
+        " poses; the published rows are means over 13 actions with human labels.\n"
+    )
+    return "### Beside the paper\n\n" + caveat + "\n" + _table(["method", "poses", *columns], rows)
+
+
+def _side_results(details: dict) -> str:
+    """What the protocol asks to be told as well: logistic regression, milliseconds, undefined taus, label order."""
+    rows, orders = [], []
+    for action, facts in details["actions"].items():
+        for method in ("la2ds seed 0", "time_only seed 0", "raw_pose seed 0", "untrained seed 0"):
+            for variant, found in facts["methods"].get(method, {}).items():
+                cells = [
+                    f"{found[key]['value']:.{digits}f}" if key in found else "-"
+                    for key, digits in (("acc_100_logistic", 1), ("event_error_ms", 0))
+                ]
+                pairs = f"{found['tau_nan_pairs']} of {found['tau_pairs']}" if "tau_pairs" in found else "-"
+                rows.append([action, METHODS[method.split()[0]], variant.replace("_", "-"), *cells, pairs])
+        orders.append(f"- {action}: {', '.join(facts['label_order'])}\n")
+    header = [
+        "action",
+        "method",
+        "variant",
+        "logistic regression accuracy, %",
+        "event error, ms",
+        "pairs without tau (scored 0)",
+    ]
+    return (
+        "<details><summary>Logistic regression, milliseconds, undefined taus, label order</summary>\n\n"
+        + _table(header, rows)
+        + "\nLabel fractions take the first training videos in this order:\n\n"
+        + "".join(orders)
+        + "\n</details>\n"
+    )
+
+
+def _notes(details: dict) -> str:
+    return "### Notes\n\n" + "".join(f"- {note}\n" for note in details["notes"]) if details["notes"] else ""
