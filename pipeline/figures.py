@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from pipeline.skeleton import Skeleton
 
+WIDTH = 0.72  # of a cell, relative to its height: people stand more often than they lie
 PHASE_COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")  # Paul Tol, bright
 
 
@@ -35,17 +36,21 @@ def alignment(
     confidence (T, K) and phase (T,) of a video.
     """
     num_columns = len(next(iter(rows.values())))
-    fig, axes = plt.subplots(len(rows), num_columns, figsize=(1.15 * num_columns, 1.75 * len(rows)), squeeze=False)
+    fig, axes = plt.subplots(len(rows), num_columns, figsize=(1.1 * num_columns, 1.6 * len(rows)), squeeze=False)
     for line, (label, frames) in zip(axes, rows.items(), strict=True):
         joints, confidence, phase = poses[row_of[label]]
         seen = joints[confidence > 0]
         low, high = seen.min(axis=0), seen.max(axis=0)
-        half = 0.54 * (high - low).max()
+        half = 0.54 * max(high[1] - low[1], (high[0] - low[0]) / WIDTH)
         middle = (low + high) / 2
         for ax, frame in zip(line, frames, strict=True):
             color = PHASE_COLORS[phase[frame] % len(PHASE_COLORS)] if phase[frame] >= 0 else "#555555"
             draw_skeleton(ax, joints[frame], confidence[frame], skeleton, color)
-            ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half), aspect="equal")
+            ax.set(
+                xlim=(middle[0] - WIDTH * half, middle[0] + WIDTH * half),
+                ylim=(middle[1] + half, middle[1] - half),
+                aspect="equal",
+            )
             ax.set(xticks=[], yticks=[])
             ax.set_xlabel(f"frame {frame}", fontsize=7, color="#555555", labelpad=1)
             ax.spines[:].set_visible(False)
