@@ -19,15 +19,22 @@ LABELS = {
 INTRODUCTION = """# la2ds report
 
 Every number is on validation videos, with frozen features, and stands beside its controls: a method that does not beat
-**time only** (it sees the clock t/T and no pose) has not shown that it looks at the person. **Clock-broken**: each
-validation video is cropped to a random window and resampled by a random smooth warp, so that the clock tells far less
-(the time-only rows say how much).
+**time only** (it sees the clock t/T and no pose) has not shown that it looks at the person.
 
-Square brackets: 95 % bootstrap interval over validation videos; several training seeds are averaged, ± is their
-standard deviation. "minus time only" is paired over the same videos. Event error and tau compare all ordered pairs of
-videos. Retrieval AP@K is the precision of the phase among the K nearest frames of all other validation videos; its
-interval resamples queries, not the searched videos. Tau only asks for monotone matches, so a clock scores 1: it is there
-to compare with papers, never as the headline. Progression's target is a time itself, so a clock is good at it, too.
+- **Event error**: the frame of a key event in one video, its nearest neighbour in another video, minus the true frame
+  there; all ordered pairs, mean absolute value in % of the other clip's length.
+- **Phase accuracy**: an SVM on frame features, fitted on the given share of the training videos. A phase is the time
+  between two key events. **AP@K**: share of the right phase among the K nearest frames of all other validation videos.
+- **Progression**: R² of linear regressors, one per key event, for (t - event) / T. **Tau**: order of nearest neighbours.
+  Both are about time itself, so a clock is good at them; they are there to compare with papers, never as the headline.
+- **Raw pose**: 2D joints relative to the crop box, missing ones interpolated. **Untrained network**: the same network at
+  its initial weights; its positions start as sinusoids, so it is close to a clock. **Majority class**: no feature at all.
+- **Clock-broken**: each validation video is cropped to a random window and resampled by a random smooth warp, so that
+  the clock tells far less (the time-only rows say how much). Percentages are then of the shorter, broken clip, and
+  milliseconds by its nominal frame rate: compare methods within a column, not columns.
+- Square brackets: 95 % bootstrap interval over validation videos (for AP, over queries). It does not contain the
+  variance of training; ± is the standard deviation over seeds, where there are several. "minus time only" is paired
+  over the same videos.
 """
 
 
@@ -56,7 +63,10 @@ def _description(details: dict) -> str:
         f"{action} {facts['train_videos']} train / {facts['val_videos']} val"
         for action, facts in details["actions"].items()
     )
-    text = f"{kind}Poses: {details['poses']}; {LABELS[details['labels']]}. Videos: {counts}."
+    seeds = {name for facts in details["actions"].values() for name in facts["methods"] if name.startswith("la2ds")}
+    text = (
+        f"{kind}Poses: {details['poses']}; {LABELS[details['labels']]}. Videos: {counts}. Training seeds: {len(seeds)}."
+    )
     if details["left_out"]:
         first = "; ".join(f"{name}: {reason}" for name, reason in list(details["left_out"].items())[:3])
         text += f" **{len(details['left_out'])} sequences left out**, e.g. {first}."
@@ -135,7 +145,7 @@ def _per_action(scores: dict, actions: list[str]) -> str:
 
 
 def _all_metrics(scores: dict, action: str) -> str:
-    methods = [method for method in METHODS if method in scores[action]]
+    methods = [method for method in METHODS if any(scores[action].get(method, {}).values())]
     rows = [
         [describe(metric)[0], variant.replace("_", "-")]
         + [_number(scores[action][m][variant].get(metric), metric, interval=m == "la2ds") for m in methods]

@@ -25,6 +25,7 @@ def write_report(datasets: dict[str, str | None], poses: Path, results: Path, mo
     for folder in ("metrics", "figures", "plots/loss", "plots/learning_rate"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     for dataset, paper_name in datasets.items():
+        check(models / dataset, {"poses": poses / dataset})
         check(results / dataset, {"poses": poses / dataset, "models": models / dataset})
         details = json.loads((results / dataset / "details.json").read_text(encoding="utf-8"))
         write_json(path / "metrics" / f"{dataset}.json", metrics_tree(details))
@@ -48,7 +49,8 @@ def metrics_tree(details: dict) -> dict:
         for name, variants in reversed(facts["methods"].items()):
             for variant, found in variants.items():
                 side = {key: found[key] for key in SIDE_RESULTS if key in found}
-                tree[action][name.split()[0]][variant] |= side
+                if side:
+                    tree[action].setdefault(name.split()[0], {}).setdefault(variant, {}).update(side)
     return tree
 
 

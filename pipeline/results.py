@@ -26,6 +26,7 @@ from pipeline.table import ALL_ACTIONS, VARIANTS, write_rows
 log = logging.getLogger(__name__)
 
 INPUTS = {"la2ds": "pose2d", "untrained": "pose2d", "raw_pose": "pose2d", "time_only": "time", "majority": "none"}
+FEW_VIDEOS = 5
 Scores = dict[str, dict[str, Score]]  # variant -> metric -> score
 
 
@@ -180,9 +181,24 @@ def _evaluate_action(action: ActionEvaluation, networks: dict[int, Path], partia
         "key_events": list(action.sequences.event_names[action.action]),
         "label_order": list(evaluations["time_only", 0].label_order),
         "methods": {f"{method} seed {seed}": evaluation.details for (method, seed), evaluation in evaluations.items()},
-        "notes": sorted({f"{method}: {note}" for (method, _), e in evaluations.items() for note in e.notes}),
+        "notes": _notes(action, evaluations),
     }
     write_json(partial / "actions" / f"{action.action}.json", facts)
+
+
+def _notes(action: ActionEvaluation, evaluations: dict[tuple[str, int], Evaluation]) -> list[str]:
+    """Each note once, with the methods it is about unless that is all of them."""
+    methods: dict[str, list[str]] = {}
+    for (method, _), evaluation in evaluations.items():
+        for note in dict.fromkeys(evaluation.notes):
+            methods.setdefault(note, []).append(method)
+    every = {method for method, _ in evaluations}
+    notes = [
+        note if set(about) == every else f"{', '.join(dict.fromkeys(about))}: {note}" for note, about in methods.items()
+    ]
+    if len(action.val) < FEW_VIDEOS:
+        notes.append(f"only {len(action.val)} validation videos: their bootstrap intervals say little")
+    return notes
 
 
 def _load_scores(path: Path) -> dict[tuple[str, int], Scores]:

@@ -192,7 +192,8 @@ def _read_npz(path: Path, config: Joints3DConfig, skeleton: Skeleton) -> File:
     if config.fps is None:
         keys.append("fps")
     if missing := [key for key in keys if key not in content]:
-        raise InputError(f"Expected keys {keys}, but {missing[0]!r} is missing in {path}. Add it.")
+        hint = " to the file, or set 'fps'" if missing[0] == "fps" else ""
+        raise InputError(f"Expected keys {keys}, but {missing[0]!r} is missing in {path}. Add it{hint}.")
     positions, offsets, names = (content[key] for key in ("positions", "offsets", "names"))
     if names.ndim != 1:
         raise InputError(f"Expected (N,) names, but got {names.shape} in {path}. Correct them.")

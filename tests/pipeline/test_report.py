@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from pipeline.config import InputError
-from pipeline.markdown import describe
+from pipeline.markdown import describe, section
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
-from pipeline.report import write_report
+from pipeline.report import metrics_tree, write_report
 from pipeline.results import _mean_over_actions, _minus_time_only, _summaries
 from pipeline.showcase import median_pair
 from pipeline.table import COLUMNS, VARIANTS, read_rows, write_rows
@@ -106,3 +106,30 @@ def test_the_shown_pair_is_the_median_one():
 def test_without_results_the_report_says_which_stage_is_missing(tmp_path):
     with pytest.raises(InputError, match="Run the stage that writes it"):
         write_report({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path / "reports")
+
+
+def test_a_data_set_without_labels_has_a_report_of_tau_alone():
+    score = {"value": 0.9, "low": 0.8, "high": 0.95}
+    tau = {variant: {"tau": score} for variant in VARIANTS}
+    none = {variant: {} for variant in VARIANTS}
+    pairs = {variant: {"tau_pairs": 6, "tau_nan_pairs": 1} for variant in VARIANTS}
+    facts = {
+        "train_videos": 4,
+        "val_videos": 3,
+        "label_order": ["a", "b"],
+        "methods": {"la2ds seed 0": pairs, "time_only seed 0": pairs, "majority seed 0": none},
+    }
+    details = {
+        "synthetic": False,
+        "poses": "estimated",
+        "labels": "none",
+        "left_out": {},
+        "scores": {"jump": {"la2ds": tau, "time_only": tau, "majority": none}},
+        "minus_time_only": {"jump": {"la2ds": tau}},
+        "actions": {"jump": facts},
+        "notes": [],
+    }
+    assert metrics_tree(details)["jump"]["la2ds"]["plain"] == {"tau": score, "tau_nan_pairs": 1}
+    text = section("own", details, None)
+    assert "no labels" in text and "| Kendall's tau | LA2DS | 0.900 [0.800, 0.950] |" in text
+    assert "median event error" not in text and "majority class |" not in text
