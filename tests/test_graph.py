@@ -1,6 +1,9 @@
 """The graph's own promises: each stage depends on exactly the code it imports, and on nothing of params.yaml it does not read."""
 
 import ast
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,3 +79,21 @@ def test_every_stage_is_described_and_heavy_ones_are_cached():
             not (isinstance(out, dict) and next(iter(out.values())).get("cache") is False) for out in definition["outs"]
         ]
         assert all(cached) or name == "report"
+
+
+def test_what_the_code_imports_is_installed_without_the_test_tools():
+    """`make repro` installs the dependencies alone; a module that only the tests' extra brings would stop it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = {re.match(r"[\w-]+", line).group().lower() for line in project["dependencies"]}
+    named = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+    own = {"pipeline", "stages", "openpifpaf", "torchvision"}  # the last two come with `make openpifpaf`
+    for file in [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module]
+            else:
+                continue
+            for name in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - own:
+                assert named.get(name, name) in listed, f"{file.name} imports {name}"
