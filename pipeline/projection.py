@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
+from pipeline.clip import Clip
 from pipeline.config import Config, InputError
-from pipeline.sequence import Clip, PoseSequences, clips_of, from_clips
+from pipeline.sequence import PoseSequences, clips_of, from_clips
 from pipeline.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def project(sequences: PoseSequences, config: ProjectConfig) -> PoseSequences:
         poses="synthetic" if sequences.poses == "synthetic" else "projected",
         labels=sequences.labels,
         left_out=sequences.left_out,
+        provenance=sequences.provenance,
     )
 
 

@@ -2,46 +2,24 @@
 
 import logging
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import zarr
 
+from pipeline.clip import Clip, Split, check_clip, phases_from_events
 from pipeline.config import InputError
 from pipeline.skeleton import Skeleton, skeleton_from_dict
 from pipeline.store import finish, open_store, partial_path
 
 log = logging.getLogger(__name__)
 
-MIN_FRAMES = 4
 KIND = "poses"
 FRAMES_PER_CHUNK = 65_536
-Split = Literal["train", "val"]
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One pose sequence as a reader found it.
-
-    joints: (T, K, 2) pixels with y down, or (T, K, 3) in the data set's own units. confidence: (T, K) in [0, 1]; a
-    joint with confidence 0 or NaN is missing. events: first frame of each phase but the first, 0-based, strictly
-    increasing, -1 where absent; a clip with none at all is unlabelled. frame_size: (width, height) in pixels, (0, 0) if
-    unknown. source: the file, for errors.
-    """
-
-    name: str
-    action: str
-    split: Split
-    joints: np.ndarray
-    confidence: np.ndarray
-    fps: float
-    events: tuple[int, ...] = ()
-    group: str = ""
-    frame_size: tuple[int, int] = (0, 0)
-    source: str = ""
+ARRAYS = ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size", "video_frames")
+LISTS = ("names", "actions", "splits", "groups", "videos")
 
 
 @dataclass(frozen=True)
@@ -52,7 +30,9 @@ class PoseSequences:
     phase (F,) int16 in 0..E, -1 if unlabelled. events (N, E) int32 frame within its sequence, -1 if absent.
     offsets (N + 1,) int64: sequence n is frames offsets[n]:offsets[n + 1]. event_names: per action, its key events.
     poses: annotated, estimated, projected, motion_capture or synthetic. labels: none, derived, human or exact.
-    left_out: name -> reason of each sequence that was found and not taken.
+    left_out: name -> reason of each sequence that was found and not taken. videos: path of each sequence's raw video or
+    folder of frames, "" without. video_frames (F,) int32: the frame of it that a row shows. provenance: facts on how the
+    poses came about (estimator, weights, what was bridged), for the report.
     """
 
     dataset: str
@@ -71,7 +51,10 @@ class PoseSequences:
     event_names: dict[str, tuple[str, ...]]
     poses: str
     labels: str
-    left_out: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str]
+    videos: tuple[str, ...]
+    video_frames: np.ndarray
+    provenance: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -94,77 +77,6 @@ class PoseSequences:
         return [n for n in range(len(self)) if self.actions[n] == action and split in (None, self.splits[n])]
 
 
-def phases_from_events(events: Iterable[int], num_frames: int) -> np.ndarray:
-    """(T,) int16: the phase of frame t is the index of the last event at or before t, plus one; 0 before any.
-
-    An absent event (-1) leaves its phase empty.
-    """
-    phase = np.zeros(num_frames, dtype=np.int16)
-    for index, event in enumerate(events):
-        if event >= 0:
-            phase[event:] = index + 1
-    return phase
-
-
-def check_clip(clip: Clip, skeleton: Skeleton, num_events: int) -> str | None:
-    """The reason to leave a clip out, or None. Raises InputError where the data are wrong rather than useless."""
-    where = f"sequence {clip.name!r}" + (f" ({clip.source})" if clip.source else "")
-    shape = clip.joints.shape
-    if (
-        len(shape) != 3
-        or shape[1] != skeleton.num_joints
-        or shape[2] not in (2, 3)
-        or clip.confidence.shape != shape[:2]
-    ):
-        expected = f"joints (T, {skeleton.num_joints}, 2 or 3) for skeleton {skeleton.name!r} and confidence (T, {skeleton.num_joints})"
-        raise InputError(
-            f"Expected {expected}, but got {shape} and {clip.confidence.shape} in {where}. Name another skeleton."
-        )
-    if not clip.action or clip.action == "mean" or set(clip.action) & set("/\\"):
-        raise InputError(
-            f"Expected an action that can name a folder, not 'mean', but got {clip.action!r} in {where}. Rename it."
-        )
-    if clip.split not in ("train", "val"):
-        raise InputError(f"Expected split 'train' or 'val', but got {clip.split!r} in {where}. Correct it.")
-    if not (np.isfinite(clip.fps) and clip.fps > 0):
-        raise InputError(f"Expected a frame rate above 0, but got {clip.fps} in {where}. Give it.")
-    present = np.nan_to_num(clip.confidence, nan=0.0) > 0
-    bad = present & ~np.isfinite(clip.joints).all(axis=2)
-    if bad.any():
-        frame, joint = np.argwhere(bad)[0]
-        value = clip.joints[frame, joint].tolist()
-        raise InputError(
-            f"Expected finite coordinates, but got {value} for joint {skeleton.joints[joint]!r} in {where}, frame {frame}."
-            " Give missing joints confidence 0."
-        )
-    if (outside := present & ((clip.confidence < 0) | (clip.confidence > 1))).any() or (clip.confidence < 0).any():
-        frame, joint = np.argwhere(outside | (clip.confidence < 0))[0]
-        value = clip.confidence[frame, joint]
-        raise InputError(f"Expected confidence in [0, 1], but got {value} in {where}, frame {frame}. Rescale it.")
-    last = -1
-    if len(clip.events) not in (0, num_events):
-        raise InputError(
-            f"Expected {num_events} key events, but got {len(clip.events)} in {where}. Leave absent ones empty."
-        )
-    for number, event in enumerate(clip.events, start=1):
-        if event == -1:
-            continue
-        if not 0 <= event < shape[0]:
-            raise InputError(
-                f"Expected event {number} in frames 0..{shape[0] - 1}, but got {event} in {where}. Correct it."
-            )
-        if event <= last:
-            raise InputError(
-                f"Expected event {number} after frame {last}, but got {event} in {where}. Put events in order."
-            )
-        last = event
-    if shape[0] < MIN_FRAMES:
-        return f"{shape[0]} frames, fewer than {MIN_FRAMES}"
-    if not present.any():
-        return "no joint in any frame"
-    return None
-
-
 def from_clips(
     clips: Iterable[Clip],
     *,
@@ -174,6 +86,7 @@ def from_clips(
     poses: str,
     labels: str,
     left_out: dict[str, str] | None = None,
+    provenance: dict[str, str] | None = None,
 ) -> PoseSequences:
     """Check the clips, leave out (with a warning) what cannot be used, and concatenate the rest.
 
@@ -232,7 +145,14 @@ def from_clips(
         poses=poses,
         labels=labels if (events >= 0).any() else "none",
         left_out=left_out,
+        videos=tuple(clip.video for clip in kept),
+        video_frames=np.concatenate([_video_frames(clip) for clip in kept]).astype(np.int32),
+        provenance=dict(provenance or {}),
     )
+
+
+def _video_frames(clip: Clip) -> np.ndarray:
+    return np.arange(len(clip.joints)) if clip.video_frames is None else clip.video_frames
 
 
 def _check_splits(clips: list[Clip], dataset: str) -> None:
@@ -246,12 +166,15 @@ def _check_splits(clips: list[Clip], dataset: str) -> None:
                 )
 
 
-def write_sequences(sequences: PoseSequences, path: Path) -> None:
-    """Write the store to a sibling and move it into place: a reader never sees half a store."""
+def write_sequences(sequences: PoseSequences, path: Path, made_from: Mapping[str, Path] | None = None) -> None:
+    """Write the store to a sibling and move it into place: a reader never sees half a store.
+
+    made_from: as of `store.finish`.
+    """
     partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
     group = zarr.create_group(partial, zarr_format=3)
-    for name in ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size"):
+    for name in ARRAYS:
         array = getattr(sequences, name)
         chunks = (min(FRAMES_PER_CHUNK, max(1, len(array))), *(max(1, size) for size in array.shape[1:]))
         group.create_array(name, shape=array.shape, chunks=chunks, dtype=array.dtype)[...] = array
@@ -265,10 +188,11 @@ def write_sequences(sequences: PoseSequences, path: Path) -> None:
             "skeleton": sequences.skeleton.to_dict(),
             "event_names": {action: list(names) for action, names in sequences.event_names.items()},
             "left_out": sequences.left_out,
-            "sequences": {key: list(getattr(sequences, key)) for key in ("names", "actions", "splits", "groups")},
+            "provenance": sequences.provenance,
+            "sequences": {key: list(getattr(sequences, key)) for key in LISTS},
         }
     )
-    finish(partial, path)
+    finish(partial, path, made_from)
 
 
 def read_sequences(path: Path) -> PoseSequences:
@@ -278,9 +202,7 @@ def read_sequences(path: Path) -> PoseSequences:
     """
     group = open_store(path, KIND, checksums=True)
     attrs = dict(group.attrs)
-    arrays = {
-        name: group[name][...] for name in ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size")
-    }
+    arrays = {name: group[name][...] for name in ARRAYS}
     sequences = PoseSequences(
         dataset=attrs["dataset"],
         skeleton=skeleton_from_dict(attrs["skeleton"], f"{path} (skeleton)"),
@@ -288,6 +210,7 @@ def read_sequences(path: Path) -> PoseSequences:
         poses=attrs["poses"],
         labels=attrs["labels"],
         left_out=attrs["left_out"],
+        provenance=attrs["provenance"],
         **{key: tuple(values) for key, values in attrs["sequences"].items()},
         **arrays,
     )
@@ -315,4 +238,6 @@ def clips_of(sequences: PoseSequences, source: str = "") -> Iterator[Clip]:
             group=sequences.groups[n],
             frame_size=tuple(int(size) for size in sequences.frame_size[n]),
             source=source,
+            video=sequences.videos[n],
+            video_frames=sequences.video_frames[frames],
         )

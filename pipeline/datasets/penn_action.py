@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import Field
 from scipy.io import loadmat
 
+from pipeline.clip import Clip
 from pipeline.config import Config, InputError
 from pipeline.datasets.events import EventRow, check_rows, read_events
 from pipeline.datasets.files import below
-from pipeline.sequence import Clip, PoseSequences, from_clips
+from pipeline.sequence import PoseSequences, from_clips
 from pipeline.skeleton import load_skeleton
 
 # The paper's 13 actions, as the label files name them, and the other names that CASA gives to some.
@@ -27,9 +28,10 @@ KEYS = ("action", "x", "y", "visibility", "train", "nframes", "dimensions")
 class PennActionConfig(Config):
     """Which videos are read, and with which key events.
 
-    root: the folder that holds `labels/`. actions: the label files' or CASA's names; by default those of `events`, or
-    the paper's 13. events: CSV with columns action, video_id, event1, ... and, if given, split and n_frames, which are
-    compared with the label files; its path is relative to root. labels: who made the events. fps: the paper's value; the data set has none.
+    root: the folder that holds `labels/` and, if there is footage, `frames/0001/000001.jpg ...`. actions: the label
+    files' or CASA's names; by default those of `events`, or the paper's 13. events: CSV with columns action, video_id,
+    event1, ... and, if given, split and n_frames, which are compared with the label files; its path is relative to root.
+    labels: who made the events. fps: the paper's value; the data set has none.
     """
 
     reader: Literal["penn_action"] = "penn_action"
@@ -124,4 +126,5 @@ def load_clip(path: Path, fps: float) -> Clip:
         fps=fps,
         frame_size=(width, height),
         source=str(path),
+        video=str(frames) if (frames := path.parents[1] / "frames" / path.stem).is_dir() else "",
     )

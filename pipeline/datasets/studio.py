@@ -20,9 +20,10 @@ import yaml
 from pydantic import Field, FiniteFloat, ValidationError
 from scipy.interpolate import PchipInterpolator
 
+from pipeline.clip import Clip, Split
 from pipeline.config import Config, InputError
 from pipeline.datasets.kinematics import ANGLES, MIDLINE, PAIRED, Body, forward_kinematics, mirrored, rotation
-from pipeline.sequence import Clip, PoseSequences, Split, from_clips
+from pipeline.sequence import PoseSequences, from_clips
 from pipeline.skeleton import load_skeleton
 
 Probability = Annotated[float, Field(ge=0, le=1)]

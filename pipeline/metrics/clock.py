@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.clip import MIN_FRAMES
 from pipeline.metrics.clips import Clips
-from pipeline.sequence import MIN_FRAMES
 
 WINDOW_SHARE = (0.5, 0.9)
 LENGTH_RATIO = (0.6, 1.1)  # new frames per frame of the window: never longer than the whole video was

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from pipeline.clip import phases_from_events
 from pipeline.config import InputError
 from pipeline.evaluation import EvaluateConfig, evaluate, evaluate_majority
 from pipeline.metrics.bootstrap import difference
 from pipeline.metrics.clips import Clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import time_only
-from pipeline.sequence import phases_from_events
 
 CONFIG = EvaluateConfig(bootstrap_resamples=200)
 METRICS = {

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from pipeline import heatmap_store
+from pipeline.clip import Clip
 from pipeline.config import InputError
 from pipeline.crop import crop_box, to_grid
 from pipeline.heatmap import RenderConfig, grid_sigma, render
 from pipeline.heatmap_store import HeatmapStore, write_heatmaps
-from pipeline.sequence import Clip, from_clips, read_sequences, write_sequences
+from pipeline.sequence import from_clips, read_sequences, write_sequences
 from pipeline.skeleton import skeleton_from_dict
 from pipeline.store import partial_path
 

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from pipeline.clip import Clip
 from pipeline.config import InputError
 from pipeline.projection import ProjectConfig, casa_normalise, project
-from pipeline.sequence import Clip, from_clips, read_sequences, write_sequences
+from pipeline.sequence import from_clips, read_sequences, write_sequences
 from pipeline.skeleton import Skeleton, load_skeleton
 
 BODY = load_skeleton("body_25")

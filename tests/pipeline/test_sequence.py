@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.clip import Clip, phases_from_events
 from pipeline.config import InputError
-from pipeline.sequence import Clip, clips_of, from_clips, phases_from_events, read_sequences, write_sequences
+from pipeline.sequence import clips_of, from_clips, read_sequences, write_sequences
 from pipeline.skeleton import Skeleton, load_skeleton
 from pipeline.store import check, finish, open_partial, open_store
 
 PENN = load_skeleton("penn_13")
-ARRAYS = ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size")
+ARRAYS = ("joints", "confidence", "phase", "events", "offsets", "fps", "frame_size", "video_frames")
 
 
 def clip(name="a", split="train", num_frames=8, action="squat", events=(2, 4), seed=0, **changes):
@@ -201,7 +202,9 @@ def test_a_store_gives_back_what_was_written(tmp_path_factory, lengths, dims, mi
         seen[0, 0] = True
         joints = rng.normal(size=(length, 13, dims))
         clips.append(clip(f"clip {n}", "val" if n < 2 else "train", length, joints=joints, confidence=seen * 0.7))
-    sequences = build([replace(one, events=(1, -1)) for one in clips], left_out={"x": "no row"})
+    clips = [replace(one, events=(1, -1)) for one in clips]
+    clips[0] = replace(clips[0], video="raw/clip 0.mp4", video_frames=np.arange(lengths[0]) * 3 + 1)
+    sequences = build(clips, left_out={"x": "no row"}, provenance={"estimator": "toy (1)"})
     path = tmp_path_factory.mktemp("store") / "poses"
     write_sequences(sequences, path)
     found = read_sequences(path)

@@ -69,6 +69,15 @@ def test_a_label_file_by_hand(root):
     assert (sequences.skeleton.name, sequences.poses, sequences.labels) == ("penn_13", "annotated", "none")
 
 
+def test_frames_beside_the_labels_are_the_footage(root):
+    assert set(read(PennActionConfig(root=root), "penn").videos) == {""}
+    (root / "frames/0001").mkdir(parents=True)
+    sequences = read(PennActionConfig(root=root), "penn")
+    n = sequences.names.index("0001")
+    assert sequences.videos[n] == str(root / "frames/0001") and set(sequences.videos) == {"", sequences.videos[n]}
+    assert sequences.video_frames[sequences.frames(n)].tolist() == list(range(sequences.lengths[n]))
+
+
 def test_actions_by_either_name(root):
     for actions in (["bowl"], ["bowling"]):
         assert read(PennActionConfig(root=root, actions=actions), "penn").actions == ("bowl",) * 3

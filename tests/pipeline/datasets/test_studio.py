@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.svm import SVC
 
+from pipeline.clip import phases_from_events
 from pipeline.config import InputError
 from pipeline.datasets.kinematics import ANGLES, Body, forward_kinematics, mirrored
 from pipeline.datasets.studio import StudioConfig, load_action, read
-from pipeline.sequence import PoseSequences, phases_from_events
+from pipeline.sequence import PoseSequences
 
 ROOT = Path(__file__).resolve().parents[3] / "data" / "raw" / "studio"
 ACTIONS = ("golf_swing", "jumping_jack", "squat")

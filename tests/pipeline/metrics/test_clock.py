@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.clip import MIN_FRAMES, phases_from_events
 from pipeline.metrics.clips import Clips
 from pipeline.metrics.clock import break_clock, warp_clips
-from pipeline.sequence import MIN_FRAMES, phases_from_events
 
 lengths = st.lists(st.integers(MIN_FRAMES, 300), min_size=1, max_size=6)
 seeds = st.integers(0, 2**16)
