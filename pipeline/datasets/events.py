@@ -1,9 +1,11 @@
 """Key events from a CSV: one row per sequence, one column per event, frames 0-based, an empty cell where absent."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.config import InputError
 
@@ -13,7 +15,9 @@ class EventRow:
     """The key events of one sequence; `where` names file and line in errors.
 
     events: first frame of each phase but the first, -1 where absent, as many as the action has. num_frames, split:
-    the cells of the optional columns `n_frames` and `split`.
+    the cells of the optional columns `n_frames` and `split`. group: performer or recording, "" if unknown. seconds:
+    times of the events from the video's start, -1 where absent, of labels that are not in frames; `events` is then
+    empty until `in_frames` fills it. labels: the cell of the optional column `labels`, which says who made them.
     """
 
     action: str
@@ -22,6 +26,9 @@ class EventRow:
     num_frames: int | None
     split: str | None
     where: str
+    group: str = ""
+    seconds: tuple[float, ...] | None = None
+    labels: str = ""
 
 
 def read_events(
@@ -29,6 +36,7 @@ def read_events(
     sequence_columns: Sequence[str] = ("sequence",),
     action_column: str | None = None,
     event_columns: Sequence[str] | None = None,
+    group_column: str | None = None,
 ) -> dict[str, EventRow]:
     """Sequence -> its row, in the file's order.
 
@@ -37,66 +45,124 @@ def read_events(
     InputError, with file and line, for a missing column, a ragged row, a sequence named twice and a cell that is no
     frame. Whether events lie in the clip and in order is checked with the poses, by `sequence.check_clip`.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restkey="surplus", strict=True)
-            columns = list(reader.fieldnames or ())
-            lines = [(f"{path}, line {reader.line_num}", cells) for cells in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"Expected a CSV of key events, but got {error} in {path}. Give another file.") from None
+    columns, lines = read_lines(path)
     if event_columns is None:
         event_columns = [column for column in columns if column.startswith("event")]
-    wanted = [*sequence_columns, *([action_column] if action_column else []), *event_columns]
-    if missing := [column for column in wanted if column not in columns]:
-        raise InputError(f"Expected column {missing[0]!r}, but got {columns} in {path}, line 1. Add or rename it.")
+    wanted = [*sequence_columns, *filter(None, (action_column, group_column)), *event_columns]
+    check_columns(wanted, columns, path)
     rows: dict[str, EventRow] = {}
     for where, cells in lines:
-        if "surplus" in cells or None in cells.values():
-            raise InputError(f"Expected {len(columns)} cells, but got another number in {where}. Correct the row.")
         name = "/".join(cells[column] for column in sequence_columns)
         if name in rows:
             raise InputError(f"Expected one row of each sequence, but got {name!r} in {where}, too. Remove one row.")
-        frames = [_frame(cells[column], column, where) for column in event_columns]
+        frames = [frame_of(cells[column], column, where) for column in event_columns]
         rows[name] = EventRow(
             action=cells[action_column] if action_column else "",
             events=tuple(-1 if frame is None else frame for frame in frames),
             event_names=tuple(event_columns),
-            num_frames=_frame(cells.get("n_frames", ""), "n_frames", where),
+            num_frames=frame_of(cells.get("n_frames", ""), "n_frames", where),
             split=cells.get("split") or None,
             where=where,
+            group=cells[group_column] if group_column else "",
+            labels=cells.get("labels", ""),
         )
-    return _trimmed(rows)
+    return trimmed(rows)
 
 
-def check_rows(rows: dict[str, EventRow], num_frames: dict[str, int], where: Path) -> None:
-    """Raise InputError for a row whose sequence is not among those found, or has another number of frames."""
+def check_rows(rows: dict[str, EventRow], num_frames: Mapping[str, int | None], where: Path) -> None:
+    """Raise InputError for a row whose sequence is not among those found, or has another number of frames.
+
+    num_frames: of the sequences found, None where it is not known.
+    """
     for name, row in rows.items():
         if name not in num_frames:
             raise InputError(
                 f"Expected the name of a sequence in {where}, but got {name!r} in {row.where}. Correct or remove the row."
             )
-        if row.num_frames not in (None, num_frames[name]):
+        if None not in (row.num_frames, num_frames[name]) and row.num_frames != num_frames[name]:
             raise InputError(
                 f"Expected n_frames {num_frames[name]}, but got {row.num_frames} for {name!r} in {row.where}."
                 " Give events that belong to these poses."
             )
 
 
-def _frame(cell: str, column: str, where: str) -> int | None:
+def in_frames(row: EventRow, times: np.ndarray) -> EventRow:
+    """The row with its seconds turned into frames; a row that is in frames already is returned as it is.
+
+    times: (T,) seconds of the frames, increasing. An event is the first frame at or after its time, where a frame that
+    is early by up to half a frame's duration still counts. Raises InputError for an event after the last frame.
+    """
+    if row.seconds is None:
+        return row
+    tolerance = np.median(np.diff(times)) / 2 if len(times) > 1 else 0.0
+    events = [-1 if time < 0 else int(np.searchsorted(times, time - tolerance)) for time in row.seconds]
+    for name, time, event in zip(row.event_names, row.seconds, events, strict=True):
+        if event == len(times):
+            raise InputError(
+                f"Expected {name!r} in the video, which ends at {times[-1]:.3f} s, but got {time:.3f} s in {row.where}."
+                " Give labels that belong to this video."
+            )
+    return replace(row, events=tuple(events), seconds=None)
+
+
+def in_step(row: EventRow, video_frames: np.ndarray) -> EventRow:
+    """The row with its events, frames of the raw video, counted in the frames that were kept of it.
+
+    video_frames: (T,) increasing frames of the video. An event becomes the first index whose frame is not before it; an
+    absent one stays absent. Raises InputError for an event after the last kept frame.
+    """
+    events = [-1 if event < 0 else int(np.searchsorted(video_frames, event)) for event in row.events]
+    for name, event, index in zip(row.event_names, row.events, events, strict=True):
+        if index == len(video_frames):
+            raise InputError(
+                f"Expected {name!r} up to video frame {video_frames[-1]}, the last one kept, but got {event} in {row.where}."
+                " Keep more frames, or leave the event empty."
+            )
+    return replace(row, events=tuple(events))
+
+
+def read_lines(path: Path) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
+    """A CSV's columns, and of each row after them the file and line for errors and the cells by column.
+
+    Raises InputError for a file that is no CSV, and a row of another number of cells.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="surplus", strict=True)
+            columns = list(reader.fieldnames or ())
+            lines = [(f"{path}, line {reader.line_num}", cells) for cells in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"Expected a CSV file, but got {error} in {path}. Give another file.") from None
+    for where, cells in lines:
+        if "surplus" in cells or None in cells.values():
+            raise InputError(f"Expected {len(columns)} cells, but got another number in {where}. Correct the row.")
+    return columns, lines
+
+
+def check_columns(wanted: Sequence[str], columns: Sequence[str], path: Path) -> None:
+    """Raise InputError, with the columns that there are, if a wanted one is missing."""
+    if missing := [column for column in wanted if column not in columns]:
+        raise InputError(f"Expected column {missing[0]!r}, but got {columns} in {path}, line 1. Add or rename it.")
+
+
+def frame_of(cell: str, column: str, where: str) -> int | None:
+    """A cell's whole number from 0, which spreadsheets also write as 3.0; None if empty. Raises InputError otherwise."""
     if not cell.strip():
         return None
     try:
-        frame = int(cell)
-    except ValueError:
-        frame = -1
-    if frame < 0:
+        number = float(cell)
+        frame = int(number)  # an integer of this size is exact as a float
+    except (ValueError, OverflowError):
+        number, frame = -1, -1
+    if frame < 0 or frame != number:
         raise InputError(
             f"Expected a whole number from 0, or nothing, but got {cell!r} in column {column!r} of {where}. Correct it."
         )
     return frame
 
 
-def _trimmed(rows: dict[str, EventRow]) -> dict[str, EventRow]:
+def trimmed(rows: dict[str, EventRow]) -> dict[str, EventRow]:
+    """The rows without the last events, where all rows of an action lack them."""
     num_events: dict[str, int] = {}
     for row in rows.values():
         used = max((number for number, event in enumerate(row.events, start=1) if event >= 0), default=0)

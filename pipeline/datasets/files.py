@@ -1,5 +1,6 @@
-"""Where a data set's side files lie: below its root, which is what the graph watches for changes."""
+"""Where a data set's files lie: below its root, which is what the graph watches for changes, or one for each frame."""
 
+import re
 from pathlib import Path
 
 from pipeline.config import InputError
@@ -12,4 +13,13 @@ def below(root: Path, path: Path) -> Path:
         raise InputError(
             f"Expected a file below root {root}, but got {path}. Put it there, where changes to it are noticed."
         )
+    return found
+
+
+def numbered(folder: Path, pattern: str) -> dict[int, Path]:
+    """The files of a folder by the number in their names, pattern's first group. Raises InputError if there is none."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = {int(match[1]): path for path in paths if (match := re.fullmatch(pattern, path.name))}
+    if not found:
+        raise InputError(f"Expected files that match {pattern!r}, but there is none in {folder}. Copy it again.")
     return found

@@ -1,9 +1,14 @@
+from dataclasses import replace
+from itertools import pairwise
+from statistics import median
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import InputError
-from pipeline.datasets.events import check_rows, read_events
+from pipeline.datasets.events import EventRow, check_rows, in_frames, in_step, read_events
 
 HEADER = "action,video,split,n_frames,event1,event2,event3\n"
 
@@ -75,7 +80,7 @@ def test_a_spreadsheets_byte_order_mark_and_line_ends(tmp_path):
         ("action,clip,event1\n", ["'video'", "line 1"]),
         ("video,event1\n", ["'action'", "line 1"]),
         ("", ["'video'", "line 1"]),
-        ("action,video\n\xff".encode("latin-1"), ["CSV of key events"]),
+        ("action,video\n\xff".encode("latin-1"), ["CSV file"]),
     ],
 )
 def test_a_wrong_file_is_one_line_that_names_file_and_line(tmp_path, text, parts):
@@ -96,7 +101,68 @@ def test_a_missing_file(tmp_path):
 def test_rows_are_compared_with_the_sequences_found(tmp_path):
     rows = read(tmp_path, "video,n_frames,event1\n1,40,3\n2,,3\n", action=None)
     check_rows(rows, {"1": 40, "2": 9, "3": 5}, tmp_path)
+    check_rows(rows, {"1": None, "2": None}, tmp_path)  # how long these are, nobody knows
     with pytest.raises(InputError, match=r"n_frames 41, but got 40 for '1' in .*events\.csv, line 2"):
         check_rows(rows, {"1": 41, "2": 9}, tmp_path)
     with pytest.raises(InputError, match=r"got '2' in .*events\.csv, line 3"):
         check_rows(rows, {"1": 40}, tmp_path)
+
+
+def row(*events, seconds=None):
+    names = tuple(f"event{n}" for n in range(1, 1 + len(events or seconds)))
+    return EventRow("squat", events, names, None, None, "labels.csv, line 2", seconds=seconds)
+
+
+def test_the_group_comes_from_its_column(tmp_path):
+    text = "clip,source_group,n_frames,lowest_frame\na,s00,61,36\nb,,54,22\n"
+    rows = read(tmp_path, text, ["clip"], None, event_columns=["lowest_frame"], group_column="source_group")
+    assert [(row.group, row.events) for row in rows.values()] == [("s00", (36,)), ("", (22,))]
+    assert read(tmp_path, text, ["clip"], None)["a"].group == ""
+    assert "'performer'" in error_of(tmp_path, text, columns=["clip"], action=None, group_column="performer")
+
+
+def test_whole_numbers_may_have_a_fraction_of_zero(tmp_path):
+    text = HEADER + "squat,1,,40.0,3.0,1e1,\n"
+    rows = read(tmp_path, text)
+    assert rows["1"].events == (3, 10) and rows["1"].num_frames == 40
+
+
+@pytest.mark.parametrize("cell", ["nan", "inf", "-0.5", "3.5", "1e999"])
+def test_other_numbers_are_no_frames(tmp_path, cell):
+    assert repr(cell) in error_of(tmp_path, HEADER + f"squat,1,,,{cell},,\n")
+
+
+def test_seconds_by_hand():
+    times = np.arange(10) / 10  # 0.0, 0.1, ... 0.9
+    found = in_frames(row(seconds=(0.0, 0.12, 0.16, -1.0, 0.94)), times)
+    assert found.events == (0, 1, 2, -1, 9) and found.seconds is None
+    assert in_frames(row(3, 5), times) == row(3, 5)
+    with pytest.raises(
+        InputError, match=r"'event2' in the video, which ends at 0\.900 s, but got 1\.200 s in labels\.csv"
+    ):
+        in_frames(row(seconds=(0.5, 1.2)), times)
+
+
+@given(
+    st.lists(st.integers(1, 5), min_size=2, max_size=30),
+    st.lists(st.floats(0, 1), max_size=4),
+)
+def test_seconds_become_the_first_frame_not_earlier_by_more_than_half_a_frame(steps, shares):
+    times = np.cumsum([0, *steps]) / 30.0
+    seconds = tuple(share * times[-1] for share in shares)
+    half = median(later - earlier for earlier, later in pairwise(times)) / 2
+    events = in_frames(replace(row(1), event_names=("e",) * len(seconds), seconds=seconds), times).events
+    for second, event in zip(seconds, events, strict=True):
+        expected = next(frame for frame, time in enumerate(times) if time >= second - half)
+        assert event == expected
+
+
+@given(st.sets(st.integers(0, 60), min_size=1), st.lists(st.integers(-1, 60), min_size=1, max_size=4))
+def test_events_follow_the_frames_that_were_kept(kept, events):
+    kept = sorted(kept)
+    if max(events) > kept[-1]:
+        with pytest.raises(InputError, match=rf"up to video frame {kept[-1]}, .* in labels\.csv, line 2"):
+            in_step(row(*events), np.array(kept))
+        return
+    expected = [-1 if e < 0 else min(i for i, frame in enumerate(kept) if frame >= e) for e in events]
+    assert in_step(row(*events), np.array(kept)).events == tuple(expected)

@@ -289,6 +289,13 @@ def test_wrong_npz_content(tmp_path, rod):
         error_of(npz_settings(tmp_path, rod), part, "wave.npz")
 
 
+def reason_of(settings, name, part):
+    """Only the file at fault is left out, and the reason names it."""
+    sequences = read(Joints3DConfig(**settings), "test")
+    assert set(sequences.left_out) == {name} and name not in sequences.names
+    assert part in sequences.left_out[name] and f"{name}.txt" in sequences.left_out[name]
+
+
 def test_wrong_text_content(tmp_path, rod):
     root = tmp_path / "data"
     for text, part in (
@@ -299,13 +306,14 @@ def test_wrong_text_content(tmp_path, rod):
         ("1 2 3\n" * 14 + "1 2 three\n", "three"),
     ):
         text_files(root)
-        (root / "a1_p2.txt").write_text(text)
-        error_of(text_settings(tmp_path, rod), part, "a1_p2.txt")
-    (root / "a1_p2.txt").write_bytes(b"\xff\xfe" * 40)
-    error_of(text_settings(tmp_path, rod), "a1_p2.txt")
-    (root / "a1_p2.txt").write_text("1 2 3 4 5 6 7 8\n" * 5)
-    (root / "a1_p1.txt").write_text("1 2 3 4 5 6 7 8 9\n" * 5)
-    error_of(text_settings(tmp_path, rod, layout="frame_rows"), "9 numbers", "(5, 8)", "a1_p2.txt")
+        (root / "a1_p4.txt").write_text(text)
+        reason_of(text_settings(tmp_path, rod), "a1_p4", part)
+    (root / "a1_p4.txt").write_bytes(b"\xff\xfe" * 40)
+    reason_of(text_settings(tmp_path, rod), "a1_p4", "rows of numbers")
+    for path in root.glob("*.txt"):
+        path.write_text("1 2 3 4 5 6 7 8 9\n" * 5)
+    (root / "a1_p4.txt").write_text("1 2 3 4 5 6 7 8\n" * 5)
+    reason_of(text_settings(tmp_path, rod, layout="frame_rows"), "a1_p4", "9 numbers, but got (5, 8)")
 
 
 def test_nothing_or_something_twice(tmp_path, rod):
@@ -313,7 +321,10 @@ def test_nothing_or_something_twice(tmp_path, rod):
     error_of(text_settings(tmp_path, rod), tmp_path / "data", "there is none", "'pattern'")
     text_files(tmp_path / "data")
     text_files(tmp_path / "data", suffix="_again")
-    error_of(text_settings(tmp_path, rod, pattern=r"(?P<name>(?P<action>a\d)_(?P<group>p\d)).*"), "'a1_p1' twice")
+    found = read(
+        Joints3DConfig(**text_settings(tmp_path, rod, pattern=r"(?P<name>(?P<action>a\d)_(?P<group>p\d)).*")), "test"
+    )
+    assert len(found) == 6 and len(found.left_out) == 6 and all("_again.txt" in path for path in found.left_out)
 
 
 def test_splits(tmp_path, rod):
@@ -347,8 +358,8 @@ def test_a_share_of_the_groups_is_the_same_in_every_action(tmp_path, rod):
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"val_fraction": 0.5}, "one of val_groups and val_fraction"),
-        ({"val_groups": None}, "one of val_groups and val_fraction"),
+        ({"val_fraction": 0.5}, "give one of val_groups, val_fraction and"),
+        ({"val_groups": None}, "give one of val_groups, val_fraction and"),
         ({"up": "-x"}, "same axis"),
         ({"pattern": r"(?P<action>a\d"}, "no regular expression"),
         ({"pattern": r"a\d.*"}, "(?P<action>...)"),
