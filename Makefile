@@ -14,6 +14,7 @@ openpifpaf: $(VENV)/.installed-openpifpaf
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --constraint constraints.txt --editable .
+	$(PIP) --no-deps mediapipe==0.10.14 || echo "warning: no mediapipe for this machine, so its back end is left out" >&2
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -1,6 +1,7 @@
 """One pose sequence as a reader found it, and what is wrong with it."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,8 @@ import numpy as np
 
 from pipeline.config import InputError
 from pipeline.skeleton import Skeleton
+
+log = logging.getLogger(__name__)
 
 MIN_FRAMES = 4
 Split = Literal["train", "val"]
@@ -21,7 +24,8 @@ class Clip:
     joint with confidence 0 or NaN is missing. events: first frame of each phase but the first, 0-based, strictly
     increasing, -1 where absent; a clip with none at all is unlabelled. frame_size: (width, height) in pixels, (0, 0) if
     unknown. source: the file, for errors. video: the raw video or folder of frames, if there is one; video_frames: (T,)
-    0-based frames of it that the rows show, by default the first T.
+    0-based frames of it that the rows show, by default the first T. times: (T,) seconds from its start at which they show
+    them, by default evenly from 0; they place labels and are not stored.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Clip:
     source: str = ""
     video: str = ""
     video_frames: np.ndarray | None = None
+    times: np.ndarray | None = None
 
 
 def phases_from_events(events: Iterable[int], num_frames: int) -> np.ndarray:
@@ -107,7 +112,29 @@ def check_clip(clip: Clip, skeleton: Skeleton, num_events: int) -> str | None:
             )
         last = event
     if shape[0] < MIN_FRAMES:
-        return f"{shape[0]} frames, fewer than {MIN_FRAMES}"
+        return f"fewer than {MIN_FRAMES} frames ({shape[0]})"
     if not present.any():
         return "no joint in any frame"
     return None
+
+
+def usable(
+    clips: Iterable[Clip], skeleton: Skeleton, event_names: Mapping[str, tuple[str, ...]]
+) -> tuple[list[Clip], dict[str, str]]:
+    """The clips that can be used, and why the others are left out, by name. Raises InputError as `check_clip` does, and
+    for two clips of one name."""
+    kept: list[Clip] = []
+    left_out: dict[str, str] = {}
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.name in seen:
+            raise InputError(
+                f"Expected one sequence of each name, but got {clip.name!r} twice ({clip.source}). Rename one."
+            )
+        seen.add(clip.name)
+        if reason := check_clip(clip, skeleton, len(event_names.get(clip.action, ()))):
+            left_out[clip.name] = reason
+            log.warning("left out %s: %s", clip.name, reason)
+        else:
+            kept.append(clip)
+    return kept, left_out

@@ -11,3 +11,7 @@ class Config(BaseModel):
     """Base of all settings: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MissingPackage(InputError):
+    """An optional package is not installed; the message says how to install it."""

@@ -38,14 +38,17 @@ Every number is on validation videos, with frozen features, and stands beside it
 """
 
 
-def section(dataset: str, details: dict, published: dict | None) -> str:
-    """All that the report says of a data set. details: its details.json; published: the paper's rows on it, if any."""
+def section(dataset: str, details: dict, published: dict | None, provenance: dict[str, str]) -> str:
+    """All that the report says of a data set.
+
+    details: its details.json. published: the paper's rows on it, if any. provenance: of its poses.
+    """
     actions = list(details["actions"])
     headline = ALL_ACTIONS if len(actions) > 1 else actions[0]
     scores = details["scores"]
     parts = [
         f"## {dataset}\n",
-        _description(details),
+        _description(details, provenance),
         _picture(dataset, actions[0], details),
         _headline(details, headline),
     ]
@@ -57,8 +60,9 @@ def section(dataset: str, details: dict, published: dict | None) -> str:
     return "\n".join([*parts, _side_results(details), _notes(details)])
 
 
-def _description(details: dict) -> str:
-    kind = "**Synthetic people.** " if details["synthetic"] else ""
+def _description(details: dict, provenance: dict[str, str]) -> str:
+    # Nobody has exact labels of real people.
+    kind = "**Synthetic people.** " if details["synthetic"] or details["labels"] == "exact" else ""
     counts = ", ".join(
         f"{action} {facts['train_videos']} train / {facts['val_videos']} val"
         for action, facts in details["actions"].items()
@@ -70,6 +74,9 @@ def _description(details: dict) -> str:
     if details["left_out"]:
         first = "; ".join(f"{name}: {reason}" for name, reason in list(details["left_out"].items())[:3])
         text += f" **{len(details['left_out'])} sequences left out**, e.g. {first}."
+    if provenance:
+        text += "\n"
+    text += "".join(f"\n- {fact}: {value}" for fact, value in provenance.items())
     return text + "\n"
 
 
@@ -97,7 +104,8 @@ def describe(metric: str) -> tuple[str, int]:
     return whole.get(metric) or names[kind]
 
 
-def _number(score: dict | None, metric: str, interval: bool = True, sign: bool = False) -> str:
+def number(score: dict | None, metric: str, interval: bool = True, sign: bool = False) -> str:
+    """A score with its interval, or "-"."""
     if score is None:
         return "-"
     digits = describe(metric)[1]
@@ -107,7 +115,8 @@ def _number(score: dict | None, metric: str, interval: bool = True, sign: bool =
     return text + (f" [{score['low']:.{digits}f}, {score['high']:.{digits}f}]" if interval else "")
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
@@ -119,11 +128,11 @@ def _headline(details: dict, action: str) -> str:
     for metric in metrics or ["tau"]:
         for method, label in METHODS.items():
             if method in scores and metric in scores[method]["plain"]:
-                cells = [_number(scores[method][variant].get(metric), metric) for variant in VARIANTS]
+                cells = [number(scores[method][variant].get(metric), metric) for variant in VARIANTS]
                 gaps = [minus.get(method, {}).get(variant, {}).get(metric) for variant in VARIANTS]
-                rows.append([describe(metric)[0], label, *cells, *(_number(gap, metric, sign=True) for gap in gaps)])
+                rows.append([describe(metric)[0], label, *cells, *(number(gap, metric, sign=True) for gap in gaps)])
     header = ["metric", "method", "plain", "clock-broken", "plain minus time only", "clock-broken minus time only"]
-    return f"### Headline ({action})\n\nEvent error: lower is better; accuracy: higher.\n\n" + _table(header, rows)
+    return f"### Headline ({action})\n\nEvent error: lower is better; accuracy: higher.\n\n" + table(header, rows)
 
 
 def _per_action(scores: dict, actions: list[str]) -> str:
@@ -133,14 +142,14 @@ def _per_action(scores: dict, actions: list[str]) -> str:
         rows = [
             [
                 action,
-                *(_number(scores[action].get(method, {}).get(variant, {}).get(metric), metric) for method in methods),
+                *(number(scores[action].get(method, {}).get(variant, {}).get(metric), metric) for method in methods),
             ]
             for action in actions
             if metric in scores[action]["la2ds"][variant]
         ]
         if rows:
             title = f"{describe(metric)[0]}, {variant.replace('_', '-')}"
-            parts.append(f"### Per action: {title}\n\n" + _table(["action", *(METHODS[m] for m in methods)], rows))
+            parts.append(f"### Per action: {title}\n\n" + table(["action", *(METHODS[m] for m in methods)], rows))
     return "\n".join(parts)
 
 
@@ -148,24 +157,24 @@ def _all_metrics(scores: dict, action: str) -> str:
     methods = [method for method in METHODS if any(scores[action].get(method, {}).values())]
     rows = [
         [describe(metric)[0], variant.replace("_", "-")]
-        + [_number(scores[action][m][variant].get(metric), metric, interval=m == "la2ds") for m in methods]
+        + [number(scores[action][m][variant].get(metric), metric, interval=m == "la2ds") for m in methods]
         for metric in scores[action]["la2ds"]["plain"]
         for variant in VARIANTS
     ]
-    return f"### All metrics ({action})\n\n" + _table(["metric", "variant", *(METHODS[m] for m in methods)], rows)
+    return f"### All metrics ({action})\n\n" + table(["metric", "variant", *(METHODS[m] for m in methods)], rows)
 
 
 def _paper(ours: dict, details: dict, published: dict) -> str:
     """The paper's own numbers beside ours."""
     columns = published["columns"]
-    rows = [["la2ds, this run", details["poses"], *(_number(ours.get(metric), metric, False) for metric in columns)]]
+    rows = [["la2ds, this run", details["poses"], *(number(ours.get(metric), metric, False) for metric in columns)]]
     for row in published["rows"]:
         rows.append([f"{row['method']}, as published", row["poses"], *(str(value) for value in row["values"])])
     caveat = (
         f"Not the same protocol: here {len(details['actions'])} action(s), {LABELS[details['labels']]}, {details['poses']}"
         " poses; the published rows are means over 13 actions with human labels.\n"
     )
-    return "### Beside the paper\n\n" + caveat + "\n" + _table(["method", "poses", *columns], rows)
+    return "### Beside the paper\n\n" + caveat + "\n" + table(["method", "poses", *columns], rows)
 
 
 def _side_results(details: dict) -> str:
@@ -191,7 +200,7 @@ def _side_results(details: dict) -> str:
     ]
     return (
         "<details><summary>Logistic regression, milliseconds, undefined taus, label order</summary>\n\n"
-        + _table(header, rows)
+        + table(header, rows)
         + "\nLabel fractions take the first training videos in this order:\n\n"
         + "".join(orders)
         + "\n</details>\n"

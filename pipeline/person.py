@@ -2,8 +2,8 @@
 
 Shapes: T frames, D detections over all frames, K joints, N tracks seen lately, M detections of a frame. Sizes are the
 diagonal of the box around a person's visible joints. Joints in 3D are followed in the same way, in metres for pixels.
-A person goes on being the same one while the joints are close to where they were going and the boxes overlap. So a cut ends all tracks and begins new ones, unless somebody after it
-stands almost where, and as, somebody before it stood.
+A person goes on being the same one while the joints are close to where they were going and the boxes overlap. So a cut
+ends all tracks and begins new ones, unless somebody after it stands almost where, and as, somebody before it stood.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy.ndimage import correlate1d
 from scipy.optimize import linear_sum_assignment
 
 from pipeline.config import Config, InputError
 from pipeline.detections import Detections
+from pipeline.gaps import bridge, smooth
 
 VELOCITY_S = 0.2  # a velocity is the mean over about this long
 COAST_S = 0.5  # and carries a person who is lost about this far
@@ -86,6 +86,11 @@ def follow(detections: Detections, fps: float, frame_size: tuple[int, int], conf
     means nothing. fps: frames per second. frame_size: (width, height), needed by "most_central" alone.
     Raises InputError if config asks for a track, or a middle of the frame, that there is not.
     """
+    if config.choose == "most_central" and (num_axes := detections.joints.shape[2]) != 2:
+        raise InputError(
+            f"Expected 2D poses for choose: most_central, but got {num_axes}D ones, which are not in the frame."
+            " Choose largest or most_moving."
+        )
     people = _visible(detections, config)
     number, ambiguous = _number(people, fps, config)
     num_tracks = int(number.max(initial=-1)) + 1
@@ -95,9 +100,9 @@ def follow(detections: Detections, fps: float, frame_size: tuple[int, int], conf
     confidence = np.zeros(joints.shape[:2], dtype=np.float32)
     joints[people.frame[mine]] = people.joints[mine]
     confidence[people.frame[mine]] = people.confidence[mine]
-    num_bridged = _bridge(joints, confidence, round(config.max_gap_s * fps))
+    num_bridged = bridge(joints, confidence, round(config.max_gap_s * fps))
     if config.smooth_s > 0:
-        joints = _smooth(joints, confidence, config.smooth_s * fps)
+        joints = smooth(joints, confidence, config.smooth_s * fps)
     return Track(
         joints=joints,
         confidence=confidence,
@@ -228,38 +233,3 @@ def _way(people: _Visible, number: np.ndarray, stride: int) -> np.ndarray:
     before = order[np.searchsorted(place[order], place - stride)]
     way = _distance(people, before, np.arange(len(number)), np.zeros(people.joints.shape[2]))
     return np.where(np.isfinite(way), way, 0)
-
-
-def _bridge(joints: np.ndarray, confidence: np.ndarray, max_gap: int) -> int:
-    """Put a straight line, linear in time, into every gap of a joint of at most max_gap frames; returns the joints filled."""
-    time = np.arange(len(joints))[:, None]
-    seen = confidence > 0
-    before = np.maximum.accumulate(np.where(seen, time, -1), axis=0)
-    after = np.minimum.accumulate(np.where(seen, time, len(joints))[::-1], axis=0)[::-1]
-    gap = ~seen & (before >= 0) & (after < len(joints)) & (after - before - 1 <= max_gap)
-    frame, joint = np.nonzero(gap)
-    start, stop = before[gap], after[gap]
-    share = ((frame - start) / (stop - start))[:, None]
-    joints[gap] = (1 - share) * joints[start, joint] + share * joints[stop, joint]
-    confidence[gap] = np.minimum(confidence[start, joint], confidence[stop, joint])
-    return len(frame)
-
-
-def _smooth(joints: np.ndarray, confidence: np.ndarray, sigma: float) -> np.ndarray:
-    """The straight line that fits a joint best around each frame, weighted by confidence and a Gaussian of sigma frames.
-
-    Unlike a weighted mean it does not lean towards the side with more joints, at an end or beside a gap.
-    """
-    reach = int(4 * sigma + 0.5)
-    lag = np.arange(-reach, reach + 1)
-
-    def moment(values: np.ndarray, power: int) -> np.ndarray:
-        return correlate1d(values, np.exp(-0.5 * (lag / sigma) ** 2) * lag**power, axis=0, mode="constant")
-
-    weight = confidence[..., None].astype(np.float64)
-    w0, w1, w2 = (moment(weight, power) for power in range(3))
-    x0, x1 = (moment(weight * joints, power) for power in range(2))
-    w2 = w2 + 1e-9 * w0  # a joint without neighbours has no slope: it stays
-    with np.errstate(invalid="ignore"):
-        line = (w2 * x0 - w1 * x1) / (w0 * w2 - w1**2)
-    return np.where(confidence[..., None] > 0, line, 0).astype(np.float32)

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+from pipeline import pose_sources
 from pipeline.markdown import INTRODUCTION, section
 from pipeline.sequence import read_sequences
 from pipeline.showcase import draw_alignment
@@ -21,7 +22,7 @@ def write_report(datasets: dict[str, str | None], poses: Path, results: Path, mo
     the name under which the paper printed results on it, if it did.
     """
     published = json.loads(PAPER.read_text(encoding="utf-8"))["results"]
-    rows, sections = [], []
+    rows, sections, all_sequences, all_details = [], [], {}, {}
     for folder in ("metrics", "figures", "plots/loss", "plots/learning_rate"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     for dataset, paper_name in datasets.items():
@@ -32,8 +33,11 @@ def write_report(datasets: dict[str, str | None], poses: Path, results: Path, mo
         write_plots(dataset, models / dataset / "loss.csv", path / "plots")
         sequences, action = read_sequences(poses / dataset), next(iter(details["actions"]))
         draw_alignment(sequences, results / dataset, action, path / "figures" / f"{dataset}.png")
-        sections.append(section(dataset, details, published.get(paper_name)))
+        sections.append(section(dataset, details, published.get(paper_name), sequences.provenance))
+        all_sequences[dataset], all_details[dataset] = sequences, details
         rows += read_rows(results / dataset / "results.csv")
+    for group in pose_sources.same_videos(all_sequences):
+        sections.append(pose_sources.section(group, all_sequences, all_details))
     write_rows(rows, path / "results.csv")
     (path / "report.md").write_text("\n".join([INTRODUCTION, *sections]), encoding="utf-8")
     return {"rows": len(rows), "datasets": len(datasets)}

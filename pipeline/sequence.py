@@ -1,6 +1,5 @@
 """The one structure between stages: ragged 2D or 3D pose sequences, in memory and in one Zarr store."""
 
-import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from pipeline.clip import Clip, Split, check_clip, phases_from_events
+from pipeline.clip import Clip, Split, check_clip, phases_from_events, usable
 from pipeline.config import InputError
 from pipeline.skeleton import Skeleton, skeleton_from_dict
 from pipeline.store import finish, open_store, partial_path
-
-log = logging.getLogger(__name__)
 
 KIND = "poses"
 FRAMES_PER_CHUNK = 65_536
@@ -93,20 +90,8 @@ def from_clips(
     event_names: per action the names of its key events; an action that is not in it is unlabelled.
     Raises InputError for wrong data, for two clips of one name, and for an action without enough videos in a split.
     """
-    left_out = dict(left_out or {})
-    kept: list[Clip] = []
-    seen: set[str] = set()
-    for clip in clips:
-        if clip.name in seen:
-            raise InputError(
-                f"Expected one sequence of each name, but got {clip.name!r} twice ({clip.source}). Rename one."
-            )
-        seen.add(clip.name)
-        if reason := check_clip(clip, skeleton, len(event_names.get(clip.action, ()))):
-            left_out[clip.name] = reason
-            log.warning("left out %s: %s", clip.name, reason)
-        else:
-            kept.append(clip)
+    kept, useless = usable(clips, skeleton, event_names)
+    left_out = {**(left_out or {}), **useless}
     if not kept:
         raise InputError(
             f"Expected pose sequences, but data set {dataset!r} has none that can be used. Check its root and actions."

@@ -54,17 +54,18 @@ def probe(path: Path, fps: float | None = None) -> VideoInfo:
     """Size and frame times of a video file, or of a folder of images in natural order (frame2 before frame10).
 
     fps: the rate of what has no times of its own: a folder, or a file with broken timestamps (else its nominal rate).
-    A file is not decoded beyond its first frame unless its packets do not tell the frames; a folder is decoded.
-    Raises InputError for whatever `frames` could not read from its first frame on, and for a file that is cut short.
+    Nothing is decoded beyond the first frame, unless a file's packets do not tell the frames: `frames` refuses an image
+    that is damaged or of another size. Raises InputError where the first frame cannot be read, and for a file that is cut
+    short.
     """
     if fps is not None and not (np.isfinite(fps) and fps > 0):
         raise InputError(f"Expected a frame rate above 0, but got {fps} for {path}. Correct it.")
     if path.is_dir():
         if fps is None:
             raise InputError(f"Expected a frame rate for a folder of images, but got none for {path}. Give its fps.")
-        shapes = [image.shape for image in frames(path)]
-        height, width, _ = shapes[0]
-        return VideoInfo(width, height, float(fps), np.arange(len(shapes)) / fps, False)
+        images = _images(path)
+        height, width, _ = _read_image(images[0]).shape
+        return VideoInfo(width, height, float(fps), np.arange(len(images)) / fps, False)
     timeline = read_timeline(path)
     with closing(promised_frames(path, timeline)) as promised:
         height, width, _ = _upright(VideoReformatter(), next(promised)).shape

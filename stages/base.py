@@ -16,10 +16,10 @@ from pipeline.config import Config, InputError
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-POSES, HEATMAPS, MODELS, RESULTS, REPORTS = (
-    Path("data") / name for name in ("poses", "heatmaps", "models", "results", "reports")
+DETECTIONS, EXTRACTED, POSES, HEATMAPS, MODELS, RESULTS, REPORTS = (
+    Path("data") / name for name in ("detections", "extracted", "poses", "heatmaps", "models", "results", "reports")
 )
-SECTIONS = {"datasets", "project", "render", "presets", "evaluate"}
+SECTIONS = {"films", "datasets", "project", "render", "presets", "evaluate"}
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the data set: its key below `datasets` in params.yaml.")]
 ParamsOption = Annotated[Path, typer.Option(help="The parameter file.")]

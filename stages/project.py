@@ -1,13 +1,12 @@
-"""Read a data set's poses, project 3D ones to 2D, and write its pose store."""
+"""Project the 3D poses of a data set to 2D; 2D poses pass through."""
 
 import time
 
 import typer
-from pipeline.datasets.registry import parse_source, read_source
-from pipeline.projection import ProjectConfig, project
 
-from pipeline.sequence import write_sequences
-from stages.base import PARAMS, POSES, DatasetArgument, Params, ParamsOption, size_of, stage, summary
+from pipeline.projection import ProjectConfig, project
+from pipeline.sequence import read_sequences, write_sequences
+from stages.base import EXTRACTED, PARAMS, POSES, DatasetArgument, Params, ParamsOption, size_of, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -16,16 +15,13 @@ app = typer.Typer(add_completion=False)
 @stage
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
-    settings = Params(params)
-    source = parse_source(settings.dataset(dataset).source, f"datasets.{dataset}.source of {params}")
-    config = settings.section("project", ProjectConfig)
-    sequences = project(read_source(source, dataset), config)
-    write_sequences(sequences, POSES / dataset)
+    config = Params(params).section("project", ProjectConfig)
+    sequences = project(read_sequences(EXTRACTED / dataset), config)
+    write_sequences(sequences, POSES / dataset, {"extracted": EXTRACTED / dataset})
     summary(
         started,
         dataset=dataset,
         poses=sequences.poses,
-        labels=sequences.labels,
         sequences=len(sequences),
         left_out=len(sequences.left_out),
         frames=sequences.num_frames,

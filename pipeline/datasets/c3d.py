@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.config import InputError
+from pipeline.config import InputError, MissingPackage
 from pipeline.datasets.axes import Axis, Markers, MarkersConfig, Unit, metres, read_markers
 from pipeline.sequence import PoseSequences
 
@@ -28,8 +28,8 @@ def read(config: C3dConfig, dataset: str) -> PoseSequences:
     try:
         import ezc3d
     except ImportError:
-        raise InputError(
-            f"Expected the package ezc3d, but it is not installed, to read {dataset!r}. Run: pip install 'la2ds[c3d]'"
+        raise MissingPackage(
+            f"Expected the package ezc3d, but it is not installed, to read {dataset!r}. Run `pip install -e '.[c3d]'`."
         ) from None
 
     def read_file(path: Path) -> Markers:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from pipeline.clip import Clip, check_clip
-from pipeline.config import InputError
+from pipeline.config import InputError, MissingPackage
 from pipeline.datasets.axes import AxesConfig, Axis
 from pipeline.datasets.collection import CollectionConfig, Entry, collect, entries, load_each, own_skeleton
 from pipeline.datasets.files import below
@@ -151,8 +151,8 @@ def _body_model(config: CasaConfig, skeleton: Skeleton) -> BodyModel:
     try:
         import smplx  # noqa: F401
     except ImportError:
-        raise InputError(
-            f"Expected the package smplx, but it is not installed, for pose {config.pose!r}. Run: pip install 'la2ds[smplx]'"
+        raise MissingPackage(
+            f"Expected the package smplx, but it is not installed, for pose {config.pose!r}. Run `pip install -e '.[smplx]'`."
         ) from None
     folder = below(config.root, config.model_path)
     build = _smplx if config.pose == "smplx" else _mano

@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.clip import Clip, check_clip
+from pipeline.clip import Clip, check_clip, usable
 from pipeline.config import Config, InputError
 from pipeline.datasets.events import EventRow, check_rows
-from pipeline.datasets.files import below
-from pipeline.datasets.labels import EventsConfig, labelled, read_labels, video_length
+from pipeline.datasets.files import below, without_root
+from pipeline.datasets.labels import EventsConfig, labelled, merged, read_labels, video_length
 from pipeline.sequence import PoseSequences, from_clips
 from pipeline.skeleton import Skeleton, load_skeleton
 
@@ -33,9 +33,9 @@ class CollectionConfig(Config):
     groups: action, group (performer, style, recording), split (train or val), name (of the sequence; by default the
     file's stem). action: of all sequences. action_names: readable names for the pattern's actions. The events' action
     and group columns, if there are any, go before these. actions: those wanted, by default all. labels: who made the
-    events.
-    Validation: what the pattern says, the groups val_groups, or a share val_fraction drawn with `seed`, of the groups
-    or, where there are none, of each action's sequences.
+    events; exact ones come with synthetic people.
+    Validation: what the pattern or the events say, the groups val_groups, or a share val_fraction drawn with `seed`, of
+    the groups or, where there are none, of each action's sequences, of those that can be used.
     """
 
     root: Path
@@ -44,7 +44,7 @@ class CollectionConfig(Config):
     action_names: dict[str, str] = Field(default_factory=dict)
     actions: list[str] | None = Field(None, min_length=1)
     events: EventsConfig | None = None
-    labels: Literal["derived", "human"] = "derived"
+    labels: Literal["derived", "human", "exact"] = "derived"
     val_groups: list[str] | None = Field(None, min_length=1)
     val_fraction: float | None = Field(None, gt=0, lt=1)
     seed: int = Field(0, ge=0)
@@ -61,8 +61,9 @@ class CollectionConfig(Config):
     @model_validator(mode="after")
     def _agrees(self) -> "CollectionConfig":
         named = re.compile(self.pattern).groupindex
-        if [self.val_groups is not None, self.val_fraction is not None, "split" in named].count(True) != 1:
-            raise ValueError("give one of val_groups, val_fraction and a group (?P<split>...) in pattern")
+        by_label = bool(self.events and self.events.split)
+        if [self.val_groups is not None, self.val_fraction is not None, "split" in named, by_label].count(True) != 1:
+            raise ValueError("give one of val_groups, val_fraction, a group (?P<split>...) in pattern and events.split")
         if not (self.action or "action" in named or (self.events and self.events.action)):
             raise ValueError("give action, a group (?P<action>...) in pattern, or events.action")
         return self
@@ -163,10 +164,10 @@ def collect(
 ) -> PoseSequences:
     """Join the clips with their labels, keep the wanted actions, split and concatenate.
 
-    left_out: what the reader could not read. With `events`, a sequence without a row is left out. event_names: of
-    the events that the clips carry already, by action; those of `events` replace them. num_frames: of the raw videos,
-    where rows are not frames. Raises InputError for a row without a sequence, names in the settings that are not in the
-    data, and what `from_clips` refuses.
+    left_out: what the reader could not read; paths in it become relative to the root. With `events`, a sequence without a
+    row is left out, and one in which two events fall on one frame. event_names: of the events that the clips carry
+    already, by action; those of `events` replace them. num_frames: of the raw videos, where rows are not frames. Raises
+    InputError for a row without a sequence, names in the settings that are not in the data, and what `from_clips` refuses.
     """
     left_out = dict(left_out)
     rows: dict[str, EventRow] = {}
@@ -174,8 +175,12 @@ def collect(
         rows = read_labels(config.events, config.root, config.labels)
         wanted = ("", *(config.actions or (row.action for row in rows.values())))
         known = {name: row for name, row in rows.items() if name not in left_out and row.action in wanted}
-        check_rows(known, num_frames or {clip.name: video_length(clip) for clip in clips}, config.root)
-        clips = [labelled(clip, rows[clip.name]) if clip.name in rows else clip for clip in clips]
+        num_frames = num_frames or {clip.name: video_length(clip) for clip in clips}
+        check_rows(known, num_frames, config.root)
+        clips = [
+            labelled(clip, rows[clip.name], config.events, num_frames[clip.name]) if clip.name in rows else clip
+            for clip in clips
+        ]
     if config.actions:
         if absent := set(config.actions) - (known := {clip.action for clip in clips}):
             raise InputError(
@@ -184,9 +189,16 @@ def collect(
         clips = [clip for clip in clips if clip.action in config.actions]
     if config.events:
         unlabelled = {clip.name: f"no row in {config.events.path}" for clip in clips if clip.name not in rows}
-        left_out |= unlabelled
         clips = [clip for clip in clips if clip.name not in unlabelled]
+        one_frame = {clip.name: reason for clip in clips if (reason := merged(clip, rows[clip.name]))}
+        for name, reason in one_frame.items():
+            log.warning("left out %s: %s", name, reason)
+        left_out |= unlabelled | one_frame
+        clips = [clip for clip in clips if clip.name not in one_frame]
         event_names = {clip.action: rows[clip.name].event_names for clip in clips}
+    # Before the split: one useless sequence must not change the draw for all others.
+    clips, useless = usable(clips, skeleton, event_names or {})
+    left_out |= useless
     if not clips and left_out:
         name, reason = next(iter(left_out.items()))
         raise InputError(
@@ -199,7 +211,9 @@ def collect(
         event_names=event_names or {},
         poses=poses,
         labels=config.labels,
-        left_out=left_out,
+        left_out={
+            without_root(config.root, name): without_root(config.root, reason) for name, reason in left_out.items()
+        },
         provenance=provenance,
     )
 

@@ -15,9 +15,10 @@ class EventRow:
     """The key events of one sequence; `where` names file and line in errors.
 
     events: first frame of each phase but the first, -1 where absent, as many as the action has. num_frames, split:
-    the cells of the optional columns `n_frames` and `split`. group: performer or recording, "" if unknown. seconds:
-    times of the events from the video's start, -1 where absent, of labels that are not in frames; `events` is then
-    empty until `in_frames` fills it. labels: the cell of the optional column `labels`, which says who made them.
+    the cells of the columns `n_frames` and `split`, None where they are empty or not there. group: performer or
+    recording, "" if unknown. seconds: times of the events from the video's start, -1 where absent, of labels that are not
+    in frames; `events` is then empty until `in_frames` fills it. labels: the cell of the optional column `labels`, which
+    says who made them.
     """
 
     action: str
@@ -37,6 +38,7 @@ def read_events(
     action_column: str | None = None,
     event_columns: Sequence[str] | None = None,
     group_column: str | None = None,
+    split_column: str | None = None,
 ) -> dict[str, EventRow]:
     """Sequence -> its row, in the file's order.
 
@@ -48,7 +50,7 @@ def read_events(
     columns, lines = read_lines(path)
     if event_columns is None:
         event_columns = [column for column in columns if column.startswith("event")]
-    wanted = [*sequence_columns, *filter(None, (action_column, group_column)), *event_columns]
+    wanted = [*sequence_columns, *filter(None, (action_column, group_column, split_column)), *event_columns]
     check_columns(wanted, columns, path)
     rows: dict[str, EventRow] = {}
     for where, cells in lines:
@@ -61,7 +63,7 @@ def read_events(
             events=tuple(-1 if frame is None else frame for frame in frames),
             event_names=tuple(event_columns),
             num_frames=frame_of(cells.get("n_frames", ""), "n_frames", where),
-            split=cells.get("split") or None,
+            split=cells.get(split_column or "split") or None,
             where=where,
             group=cells[group_column] if group_column else "",
             labels=cells.get("labels", ""),
@@ -89,15 +91,18 @@ def check_rows(rows: dict[str, EventRow], num_frames: Mapping[str, int | None], 
 def in_frames(row: EventRow, times: np.ndarray) -> EventRow:
     """The row with its seconds turned into frames; a row that is in frames already is returned as it is.
 
-    times: (T,) seconds of the frames, increasing. An event is the first frame at or after its time, where a frame that
-    is early by up to half a frame's duration still counts. Raises InputError for an event after the last frame.
+    times: (T,) seconds of the frames, rising; a video resampled to a higher rate repeats some. An event is the first frame at or after its time, where a frame that
+    is early by up to half a frame's duration still counts; the last frame counts as long as it lasts. Raises InputError
+    for an event after that.
     """
     if row.seconds is None:
         return row
-    tolerance = np.median(np.diff(times)) / 2 if len(times) > 1 else 0.0
-    events = [-1 if time < 0 else int(np.searchsorted(times, time - tolerance)) for time in row.seconds]
-    for name, time, event in zip(row.event_names, row.seconds, events, strict=True):
-        if event == len(times):
+    durations = np.diff(np.unique(times))
+    duration = np.median(durations) if len(durations) else 0.0
+    last = len(times) - 1
+    events = [-1 if time < 0 else min(last, int(np.searchsorted(times, time - duration / 2))) for time in row.seconds]
+    for name, time in zip(row.event_names, row.seconds, strict=True):
+        if time > times[-1] and time >= times[-1] + duration:
             raise InputError(
                 f"Expected {name!r} in the video, which ends at {times[-1]:.3f} s, but got {time:.3f} s in {row.where}."
                 " Give labels that belong to this video."
@@ -105,15 +110,20 @@ def in_frames(row: EventRow, times: np.ndarray) -> EventRow:
     return replace(row, events=tuple(events), seconds=None)
 
 
-def in_step(row: EventRow, video_frames: np.ndarray) -> EventRow:
+def in_step(row: EventRow, video_frames: np.ndarray, num_frames: int | None = None) -> EventRow:
     """The row with its events, frames of the raw video, counted in the frames that were kept of it.
 
-    video_frames: (T,) increasing frames of the video. An event becomes the first index whose frame is not before it; an
-    absent one stays absent. Raises InputError for an event after the last kept frame.
+    video_frames: (T,) rising frames of the video. An event becomes the first index whose frame is not before it; the
+    last kept frame stands for those after it up to where the next would have been, or to the end of the video where
+    num_frames tells it. An absent event stays absent. Raises InputError for an event after that.
     """
-    events = [-1 if event < 0 else int(np.searchsorted(video_frames, event)) for event in row.events]
-    for name, event, index in zip(row.event_names, row.events, events, strict=True):
-        if index == len(video_frames):
+    steps = np.diff(np.unique(video_frames))
+    step = np.median(steps) if len(steps) else 1
+    end = video_frames[-1] + step if num_frames is None else num_frames
+    last = len(video_frames) - 1
+    events = [-1 if event < 0 else min(last, int(np.searchsorted(video_frames, event))) for event in row.events]
+    for name, event in zip(row.event_names, row.events, strict=True):
+        if event > video_frames[-1] and event >= end:
             raise InputError(
                 f"Expected {name!r} up to video frame {video_frames[-1]}, the last one kept, but got {event} in {row.where}."
                 " Keep more frames, or leave the event empty."

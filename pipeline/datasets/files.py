@@ -23,3 +23,10 @@ def numbered(folder: Path, pattern: str) -> dict[int, Path]:
     if not found:
         raise InputError(f"Expected files that match {pattern!r}, but there is none in {folder}. Copy it again.")
     return found
+
+
+def without_root(root: Path, text: str) -> str:
+    """A text with the paths below root made relative to it: a report is for others, a home directory is not."""
+    for whole in (root.resolve(), root):  # a cluster's workers see the former
+        text = re.sub(rf"(?<![\w./-]){re.escape(f'{whole}/')}", "", text)
+    return text

@@ -85,14 +85,14 @@ def read(config: H2OConfig, dataset: str) -> PoseSequences:
             for name in member(content, key, dict, str(path))
         }
         found = split_by(splits, found)
-        absent = dict.fromkeys(sorted(set(splits) - {e.name for e in found}), f"no folder below {config.root}")
+        absent = dict.fromkeys(sorted(set(splits) - {e.name for e in found}), "no folder of this name")
 
     def load(entry: Entry) -> Iterator[Clip]:
         hands, frames, step = _hands(entry.path / "hand_pose")
         confidence = np.repeat(hands[..., 0, None], 21, axis=2).reshape(-1, 42)
         joints = hands[..., 1:].reshape(-1, 42, 3)
         video = entry.path / "rgb"
-        more = {"video": str(video) if video.is_dir() else "", "video_frames": frames}
+        more = {"video": str(video) if video.is_dir() else "", "video_frames": frames, "times": frames / config.fps}
         if config.joints == "2d":
             joints, more["frame_size"] = _pixels(joints, entry.path / "cam_intrinsics.txt")
             confidence = np.where(np.isnan(joints).any(axis=2), 0, confidence)  # behind the camera

@@ -114,6 +114,7 @@ def _clip(entry: Entry, config: IkeaAsmConfig, skeleton: Skeleton) -> Clip:
         frame_size=(0, 0) if config.joints == "3d" else config.frame_size or (0, 0),
         video=str(video) if video.is_file() else "",
         video_frames=frames,
+        times=frames / config.fps,
     )
 
 

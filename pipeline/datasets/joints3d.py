@@ -73,7 +73,7 @@ def _read_npz(path: Path, config: Joints3DConfig, skeleton: Skeleton) -> File:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             content = {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         detail = " ".join(str(error).split())
         raise InputError(f"Expected an npz file of plain arrays, but got {detail!r} in {path}. {again}") from None
     keys = ["positions", "offsets", "names", *([config.group_key] if config.group_key else [])]

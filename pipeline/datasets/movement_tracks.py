@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, PositiveInt
 
 from pipeline.clip import Clip
-from pipeline.config import InputError
+from pipeline.config import InputError, MissingPackage
 from pipeline.datasets.collection import CollectionConfig, Entry, collect, entries, load_each, own_skeleton
 from pipeline.datasets.people import clipped
 from pipeline.sequence import PoseSequences
@@ -53,7 +53,9 @@ def _import_movement() -> ModuleType:
     try:
         return importlib.import_module("movement.io")
     except ModuleNotFoundError as error:
-        raise InputError(f"Expected the package movement, but {error}. Run `pip install 'la2ds[movement]'`.") from None
+        raise MissingPackage(
+            f"Expected the package movement, but {error}. Run `pip install -e '.[movement]'`."
+        ) from None
 
 
 def _read_file(

@@ -11,7 +11,7 @@ from scipy.io import loadmat
 from pipeline.clip import Clip
 from pipeline.config import Config, InputError
 from pipeline.datasets.events import EventRow, check_rows, read_events
-from pipeline.datasets.files import below
+from pipeline.datasets.files import below, without_root
 from pipeline.sequence import PoseSequences, from_clips
 from pipeline.skeleton import load_skeleton
 
@@ -70,7 +70,8 @@ def read(config: PennActionConfig, dataset: str) -> PoseSequences:
     check_rows(rows, {name: len(clip.joints) for name, clip in clips.items()}, folder)
     clips |= {name: _with_events(clips[name], row) for name, row in rows.items()}
     wanted = [clip for clip in clips.values() if clip.action in actions]
-    left_out = {clip.name: f"no row in {config.events}" for clip in wanted if config.events and clip.name not in rows}
+    no_row = without_root(config.root, f"no row in {config.events}")
+    left_out = {clip.name: no_row for clip in wanted if config.events and clip.name not in rows}
     return from_clips(
         (clip for clip in wanted if clip.name not in left_out),
         dataset=dataset,

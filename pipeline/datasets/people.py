@@ -99,7 +99,8 @@ def read_people(
             detections = gather([people.get(number, nobody) for number in numbers.tolist()], skeleton.num_joints)
             track = tracks[found.name] = follow(detections, config.fps / step, frame_size, config.person)
             clip = found.clip(track.joints, track.confidence, config.fps / step)
-            yield replace(clip, frame_size=frame_size, video_frames=numbers - config.first_frame)
+            video_frames = numbers - config.first_frame
+            yield replace(clip, frame_size=frame_size, video_frames=video_frames, times=video_frames / config.fps)
 
     clips, left_out = load_each(entries(config, folders), clips_in, skeleton)
     kept = [tracks[clip.name] for clip in clips]

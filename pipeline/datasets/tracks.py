@@ -80,7 +80,8 @@ def read(config: TracksConfig, dataset: str) -> PoseSequences:
             if (fps := config.fps or track.fps) is None:
                 raise InputError(f"Expected a frame rate, but there is none in {entry.path}. Set 'fps'.")
             clip = entry.clip(joints, confidence, fps / track.step, name=track.name)
-            yield replace(clip, frame_size=config.frame_size or (0, 0), video_frames=track.frames)
+            times = None if track.frames is None else track.frames / fps
+            yield replace(clip, frame_size=config.frame_size or (0, 0), video_frames=track.frames, times=times)
 
     clips, left_out = load_each(entries(config), load, skeleton)
     return collect(config, clips, left_out, dataset=dataset, skeleton=skeleton, poses=config.poses)
@@ -94,13 +95,13 @@ def to_pixels(normalised: np.ndarray, frame_size: tuple[int, int]) -> np.ndarray
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an npz file by key, or that of an npy file by the file's name. Nothing pickled is loaded.
 
-    Raises InputError for a file that is damaged, of another kind, or holds pickled objects.
+    Raises InputError for a file that is damaged, of another kind, larger than the memory, or holds pickled objects.
     """
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             return {path.stem: loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         detail = " ".join(str(error).split())
         raise InputError(
             f"Expected plain arrays in an npz or npy file, but got {detail!r} in {path}."

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.config import Config, InputError
+from pipeline.config import Config, InputError, MissingPackage
 from pipeline.estimators.base import People
 
 POSE_MODELS = ("pose_detection/pose_detection.tflite", "pose_landmark/pose_landmark_full.tflite")
@@ -26,7 +26,6 @@ MODELS = {
 }
 SKELETONS = {"pose": "mediapipe_33", "world": "mediapipe_33", "hands": "hands_42"}
 JOINTS_PER_HAND = 21
-INSTALL = "pip install --no-deps mediapipe==0.10.14 'protobuf<5,>=4.25.3' absl-py flatbuffers attrs"
 
 _STDERR = threading.Lock()
 
@@ -64,12 +63,12 @@ class Mediapipe:
             self.version = importlib.metadata.version("mediapipe")
             import mediapipe
         except ModuleNotFoundError as error:
-            raise InputError(f"Expected mediapipe 0.10.14, but {error}. Run `{INSTALL}`.") from None
+            raise MissingPackage(f"Expected mediapipe 0.10.14, but {error}. Run `make`.") from None
         modules = Path(mediapipe.__file__).parent / "modules"
         files = [modules / model for model in MODELS[config.landmarks]]
         if missing := [str(file) for file in files if not file.is_file()]:
             raise InputError(
-                f"Expected the models inside mediapipe, but {self.version} lacks {missing[0]}. Run `{INSTALL}`."
+                f"Expected the models inside mediapipe, but {self.version} lacks {missing[0]}. Install 0.10.14 with `make`."
             )
         self.weights = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
         self.skeleton = SKELETONS[config.landmarks]

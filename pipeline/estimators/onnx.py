@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from pipeline.config import Config, InputError
+from pipeline.config import Config, InputError, MissingPackage
 from pipeline.device import DeviceName
 from pipeline.estimators.base import Estimator, People
 from pipeline.estimators.weights import find_weights, sha256
@@ -226,7 +226,7 @@ def _open(path: Path, config: OnnxConfig):
     try:
         import onnxruntime
     except ModuleNotFoundError as error:
-        raise InputError(f"Expected onnxruntime, but {error}. Run `pip install onnxruntime`.") from None
+        raise MissingPackage(f"Expected onnxruntime, but {error}. Run `pip install -e '.[onnx]'`.") from None
     cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers() and config.device != "cpu"
     if config.device == "cuda" and not cuda:
         raise InputError(

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("pipeline", "stages", "data/raw/studio", "dvc.yaml", ".dvc/config", "README.md")
+COPIED = ("pipeline", "stages", "commands", "data/raw/studio", "dvc.yaml", ".dvc/config", "README.md")
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 ENVIRONMENT |= {
     "GIT_AUTHOR_NAME": "t",
@@ -22,7 +22,7 @@ ENVIRONMENT |= {
     "GIT_COMMITTER_NAME": "t",
     "GIT_COMMITTER_EMAIL": "t@t",
 }
-CACHED = ("poses", "heatmaps", "models", "results")
+CACHED = ("extracted", "poses", "heatmaps", "models", "results")
 
 pytestmark = pytest.mark.slow
 
@@ -159,7 +159,9 @@ def test_a_changed_data_set_runs_alone(project):
     params = read_params(project)
     params["datasets"]["other"]["source"]["train_videos"] = 5
     write_params(project, params)
-    assert ran(run(project, "dvc", "repro")) == {"project@other", "report"} | {s for s in LATER if s.endswith("@other")}
+    assert ran(run(project, "dvc", "repro")) == {"extract@other", "project@other", "report"} | {
+        s for s in LATER if s.endswith("@other")
+    }
     write_params(project, before)
     run(project, "dvc", "repro")
 
@@ -227,7 +229,8 @@ def test_a_wrong_key_is_one_line_that_names_file_and_place(project, tmp_path, ke
         node = node[part]
     node[last] = value
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(params))
-    stage = {"render": "render", "presets": "train", "evaluate": "evaluate"}.get(path[0] if path else "", "project")
+    readers = {"render": "render", "presets": "train", "evaluate": "evaluate", "datasets": "extract"}
+    stage = readers.get(path[0] if path else "", "project")
     output = run(project, "la2ds", stage, "studio", "--params", str(tmp_path / "wrong.yaml"), expected=1)
     lines = output.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: ") and named in lines[0] and "wrong.yaml" in lines[0]

@@ -245,6 +245,9 @@ def test_a_choice_that_cannot_be_made_says_so():
         follow(found, FPS, FRAME, PersonConfig(choose=4))
     with pytest.raises(InputError, match="Expected a frame size"):
         follow(found, FPS, (0, 0), PersonConfig(choose="most_central"))
+    in_space = gather([People(np.ones((1, K, 3)), np.ones((1, K))), People(np.ones((0, K, 3)), np.ones((0, K)))], K)
+    with pytest.raises(InputError, match="Expected 2D poses for choose: most_central, but got 3D"):
+        follow(in_space, FPS, FRAME, PersonConfig(choose="most_central"))
 
 
 def test_close_people_are_reported_as_ambiguous():

@@ -130,6 +130,7 @@ def test_a_data_set_without_labels_has_a_report_of_tau_alone():
         "notes": [],
     }
     assert metrics_tree(details)["jump"]["la2ds"]["plain"] == {"tau": score, "tau_nan_pairs": 1}
-    text = section("own", details, None)
+    text = section("own", details, None, {"estimator": "toy (1)"})
     assert "no labels" in text and "| Kendall's tau | LA2DS | 0.900 [0.800, 0.950] |" in text
+    assert "- estimator: toy (1)" in text
     assert "median event error" not in text and "majority class |" not in text

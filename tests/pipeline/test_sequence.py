@@ -128,7 +128,7 @@ def test_missing_joints_hold_zero_whatever_the_file_gave():
 @pytest.mark.parametrize("num_frames", [0, 1, 2, 3])
 def test_a_short_clip_is_left_out_and_counted(num_frames, caplog):
     sequences = build(three(clip("short", num_frames=num_frames, events=())), left_out={"z": "no row"})
-    assert sequences.left_out == {"z": "no row", "short": f"{num_frames} frames, fewer than 4"}
+    assert sequences.left_out == {"z": "no row", "short": f"fewer than 4 frames ({num_frames})"}
     assert sequences.names == ("a", "b", "c") and "left out short" in caplog.text
 
 

@@ -356,14 +356,32 @@ def test_a_folder_that_is_no_video_is_refused(tmp_path):
         cv2.imwrite(str(folder / f"{number}.png"), painted(number))
     with pytest.raises(InputError, match="frame rate"):
         probe(folder)
-    cv2.imwrite(str(folder / "3.png"), painted(3, width=WIDTH + 2))
-    refused(folder, "64x48", "66x48", "frame 3", fps=25)
-    (folder / "3.png").write_bytes(b"")
-    refused(folder, "3.png", fps=25)
-    (folder / "3.png").write_bytes((folder / "2.png").read_bytes()[:60])
-    refused(folder, "3.png", fps=25)
+    for damaged in (b"", (folder / "2.png").read_bytes()[:60]):
+        (folder / "0.png").write_bytes(damaged)
+        refused(folder, "0.png", fps=25)
     for fps in (0, -1, float("nan")):
         refused(folder, "frame rate", read=False, fps=fps)
+
+
+def test_an_image_that_does_not_fit_a_folder_is_refused_when_its_turn_comes(tmp_path):
+    folder = tmp_path / "video"
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"{number}.png"), painted(number))
+    cv2.imwrite(str(folder / "3.png"), painted(3, width=WIDTH + 2))
+
+    def last(*words):
+        assert probe(folder, 25).num_frames == 4  # a long folder is not decoded twice
+        running = frames(folder)
+        assert len([next(running) for _ in range(3)]) == 3
+        with pytest.raises(InputError) as error:
+            next(running)
+        assert all(word in str(error.value) for word in words), str(error.value)
+
+    last("64x48", "66x48", "video, frame 3")
+    for damaged in (b"", (folder / "2.png").read_bytes()[:60]):
+        (folder / "3.png").write_bytes(damaged)
+        last("3.png")
 
 
 @given(

@@ -6,7 +6,7 @@ import yaml
 from scipy.io import savemat
 from typer.testing import CliRunner
 
-from stages.cli import app
+from commands.cli import app
 
 EVENTS = "action,video_id,event1\n" + "".join(f"squat,{n:04d},3\n" for n in range(1, 5))
 
@@ -40,7 +40,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(stage="project", dataset="penn"):
+def run(stage="extract", dataset="penn"):
     return CliRunner().invoke(app, [stage, dataset])
 
 
@@ -71,7 +71,7 @@ def test_a_wrong_label_file(project, changes, parts):
     label_file(project / "penn/labels/0003.mat", **{"train": False, **changes})
     message = error_of()
     assert all(part in message for part in parts), message
-    assert not (project / "data/poses/penn").exists()
+    assert not (project / "data/extracted/penn").exists()
 
 
 @pytest.mark.parametrize("frame, part", [(8, "frames 0..7"), (-2, "-2"), ("x", "'x'")])
@@ -82,7 +82,8 @@ def test_an_event_outside_the_clip(project, frame, part):
 
 
 @pytest.mark.parametrize(
-    "changes, reason", [({"visibility": np.zeros((8, 13))}, "no joint in any frame"), ({"frames": 3}, "3 frames")]
+    "changes, reason",
+    [({"visibility": np.zeros((8, 13))}, "no joint in any frame"), ({"frames": 3}, "fewer than 4 frames (3)")],
 )
 def test_a_useless_video_is_left_out_named_and_counted(project, changes, reason):
     label_file(project / "penn/labels/0005.mat", train=True, **changes)
@@ -90,6 +91,8 @@ def test_a_useless_video_is_left_out_named_and_counted(project, changes, reason)
     result = run()
     assert result.exit_code == 0 and "left_out=1" in result.stdout
     assert f"left out 0005: {reason}" in result.stderr
+    strict = CliRunner().invoke(app, ["extract", "penn", "--strict"])
+    assert strict.exit_code == 1 and "1 of 'penn'" in strict.stderr and reason in strict.stderr
 
 
 def test_a_pickle_is_never_loaded(project):
@@ -105,12 +108,12 @@ def test_a_pickle_is_never_loaded(project):
 
 
 def test_stages_out_of_order_and_inputs_that_do_not_belong_together(project):
-    assert "data/poses/penn" in error_of("render")
-    assert run().exit_code == 0 and run("render").exit_code == 0
+    assert "data/extracted/penn" in error_of("project") and "data/poses/penn" in error_of("render")
+    assert all(run(stage).exit_code == 0 for stage in ("extract", "project", "render"))
     label_file(project / "penn/labels/0004.mat", train=False, frames=9)
-    assert run().exit_code == 0
+    assert all(run(stage).exit_code == 0 for stage in ("extract", "project"))
     params = yaml.safe_load((project / "params.yaml").read_text()) | {"presets": {"quick": {"epochs": 1}}}
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     message = error_of("train")
     assert "data/heatmaps/penn" in message and "made from other poses" in message
-    assert "datasets.nobody" in error_of("project", "nobody")
+    assert "datasets.nobody" in error_of("extract", "nobody")

@@ -137,7 +137,7 @@ GOOD = ARM + "".join(ROWS)
     ("text", "part"),
     [
         ("", "line 0"),
-        (ARM.replace("Frames: 4", "Frames: 0"), "0 frames, fewer than 4"),
+        (ARM.replace("Frames: 4", "Frames: 0"), r"fewer than 4 frames \(0\)"),
         (GOOD.replace("ROOT Hips", "ROUTE Hips"), "'ROUTE Hips' in .*line 2"),
         (GOOD.replace("\tJOINT Upper Arm", "\tROOT Upper Arm"), "'ROOT Upper Arm' in .*line 6"),
         (GOOD.replace("OFFSET 10.0 0.0 0.0", "OFFSET 10.0 0.0"), "line 8"),

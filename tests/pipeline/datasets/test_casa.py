@@ -284,7 +284,7 @@ def test_model_files(root, smplx, monkeypatch):
     with pytest.raises(InputError, match="below root"):
         read(settings(root, pose="smplx", model_path="/models"), "casa")
     monkeypatch.setitem(sys.modules, "smplx", None)
-    with pytest.raises(InputError, match=r"package smplx, but it is not installed.*la2ds\[smplx\]"):
+    with pytest.raises(InputError, match=r"package smplx, but it is not installed.*pip install -e '\.\[smplx\]'"):
         read(settings(root, **body), "casa")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from pipeline.clip import Clip
 from pipeline.config import InputError
 from pipeline.datasets.collection import CollectionConfig, Entry, collect, distinct, entries, load_each
+from pipeline.datasets.files import without_root
 from pipeline.skeleton import load_skeleton
 
 SKELETON = load_skeleton("coco_17")
@@ -63,7 +65,21 @@ def test_one_bad_file_is_named_and_the_rest_goes_on(tmp_path):
     files(tmp_path, "a.toy", "b.toy", "c.toy", "bad.toy", "nan.toy")
     found = build(settings(tmp_path, seed=1))
     assert set(found.names) == {"a", "b", "c"} and set(found.left_out) == {"bad", "nan"}
-    assert str(tmp_path / "bad.toy") in found.left_out["bad"] and "frame 3" in found.left_out["nan"]
+    assert found.left_out["bad"] == "Expected a good file, but got another in bad.toy. Mend it."
+    assert "frame 3" in found.left_out["nan"]
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_what_is_left_out_tells_no_path_above_the_root(tmp_path, monkeypatch, caplog, relative):
+    monkeypatch.chdir(tmp_path)
+    files(tmp_path / "toys", "x/a.toy", "y/a.toy", "b.toy", "c.toy", "x/bad.toy")
+    root = Path("toys") if relative else tmp_path / "toys"
+    found = build(settings(root))
+    assert set(found.left_out) == {"y/a.toy", "bad"} and "toys" not in str(found.left_out)
+    assert "but x/a.toy is it already" in found.left_out["y/a.toy"]
+    assert f"another in {root}/x/bad.toy" in caplog.text  # what is logged here is for whoever runs it
+    whole = without_root(root, f"in {tmp_path}/toys/b.toy and my/toys/b.toy")  # as a cluster's workers name it
+    assert whole == "in b.toy and my/toys/b.toy"
 
 
 def test_all_bad_is_an_error_that_tells_the_first(tmp_path):
@@ -91,6 +107,18 @@ def test_labels_tell_group_and_action(tmp_path):
     assert found.events[:, 0].tolist() == [3, 4, 5] and found.event_names == {"push": ("top",)}
 
 
+def test_labels_tell_the_split(tmp_path):
+    files(tmp_path, *(f"{name}.toy" for name in "abcd"))
+    text = "sequence,part,top\na,val,3\nb,train,4\nc,val,5\nd,train,6\n"
+    (tmp_path / "events.csv").write_text(text)
+    events = {"path": "events.csv", "columns": ["top"], "split": "part"}
+    found = build(settings(tmp_path, events=events, val_fraction=None, labels="exact"))
+    assert found.splits == ("val", "train", "val", "train") and found.labels == "exact"
+    (tmp_path / "events.csv").write_text(text.replace("d,train", "d,"))
+    with pytest.raises(InputError, match=r"split.*''.*'d'"):
+        build(settings(tmp_path, events=events, val_fraction=None))
+
+
 def test_rows_of_actions_that_are_not_wanted_need_no_sequence(tmp_path):
     files(tmp_path, *(f"{name}.toy" for name in "abc"))
     (tmp_path / "events.csv").write_text("sequence,what,top\na,push,3\nb,push,4\nc,push,5\nelsewhere,pull,6\n")
@@ -113,12 +141,58 @@ def test_labels_stay_in_step_with_resampled_videos(tmp_path):
 
     config = settings(tmp_path, events={"path": "events.csv"})
     clips, _ = load_each(entries(config), every_third, SKELETON)
-    with pytest.raises(InputError, match="28"):  # after the last frame that was kept, 27: said, not moved
-        labelled(config, clips)
-    (tmp_path / "events.csv").write_text("sequence,n_frames,event1,event2\na,30,7,25\nb,30,9,\nc,30,0,27\n")
     found = labelled(config, clips)
     by_name = dict(zip(found.names, found.events.tolist(), strict=True))
-    assert by_name == {"a": [3, 9], "b": [3, -1], "c": [0, 9]}  # the first kept frame at or after 7, 25; 9; 0, 27
+    assert by_name == {
+        "a": [3, 9],
+        "b": [3, -1],
+        "c": [0, 9],
+    }  # the first kept frame at or after 7; 9; 0, 27; 28 has none
+    (tmp_path / "events.csv").write_text("sequence,n_frames,event1,event2\na,30,7,30\nb,30,9,\nc,30,0,27\n")
+    with pytest.raises(InputError, match="30"):
+        labelled(config, clips)
+
+
+@pytest.mark.parametrize("events", [(4, 5), (28, 29)])
+def test_events_that_fall_on_one_frame_leave_their_sequence_out(tmp_path, events, caplog):
+    files(tmp_path, *(f"{name}.toy" for name in "abcd"))
+    text = "sequence,event1,event2,event3\na,7,,25\nb,9,,20\nc,0,9,\n"
+    config = settings(tmp_path, events={"path": "events.csv"})
+    clips = [
+        entry.clip(np.ones((10, 17, 2)), np.ones((10, 17)), 2.5, video_frames=np.arange(0, 30, 3))
+        for entry in entries(config)
+    ]
+
+    def labelled(d):
+        (tmp_path / "events.csv").write_text(text + f"d,{d[0]},,{d[1]}\n")
+        return collect(config, clips, {}, dataset="toys", skeleton=SKELETON, poses="estimated")
+
+    found = labelled(events)
+    assert set(found.names) == {"a", "b", "c"} and "left out d" in caplog.text
+    assert found.left_out == {"d": "events 1 and 3 fall on one frame at 2.5 fps"}
+    with pytest.raises(InputError, match="Expected event 3 after frame"):  # as given, they are wrong
+        labelled(events[::-1])
+
+
+def test_a_useless_sequence_takes_no_part_in_the_draw(tmp_path):
+    files(tmp_path, *(f"{name}.toy" for name in "abcdefgh"))
+    config = settings(tmp_path, val_fraction=0.3)
+    clips = [clip for entry in entries(config) for clip in load(entry)]
+    nobody, short = (np.zeros((10, 17, 2)), np.zeros((10, 17))), (np.ones((3, 17, 2)), np.ones((3, 17)))
+
+    def split(clips):
+        found = collect(config, clips, {}, dataset="toys", skeleton=SKELETON, poses="estimated")
+        return dict(zip(found.names, found.splits, strict=True)), found.left_out
+
+    alone, _ = split(clips)
+    for name in ("0", "aa", "z"):
+        for joints, confidence in (nobody, short):
+            useless = Clip(name, "wave", "train", joints, confidence, 30)
+            found, left_out = split(sorted([*clips, useless], key=lambda clip: clip.name))
+            assert found == alone and set(left_out) == {name}
+    events = replace(clips[0], events=(3,))
+    with pytest.raises(InputError, match="Expected 0 key events, but got 1"):
+        split([events, *clips[1:]])
 
 
 def test_rows_that_are_a_part_of_a_video_of_unknown_length(tmp_path):
@@ -200,6 +274,24 @@ def test_labels_in_seconds_become_frames_at_the_clips_rate(tmp_path):
     events = {"path": "labels.txt", "format": "annotations", "phases": ["down", "up"]}
     found = build(settings(tmp_path, events=events))
     assert found.events.tolist() == [[6]] * 3 and found.event_names == {"wave": ("up",)}  # 0.2 s at 30 frames/s
+
+
+def test_labels_in_seconds_follow_the_times_of_the_rows(tmp_path):
+    files(tmp_path, "a.toy", "b.toy", "c.toy")
+    rows = "".join(f"{name}.mp4\tphase\t{ms}\t{label}\n" for name in "abc" for label, ms in (("down", 0), ("up", 3500)))
+    (tmp_path / "labels.txt").write_text("File Name\tTier\tBegin Time - msec\tAnnotation\n" + rows)
+    config = settings(
+        tmp_path, events={"path": "labels.txt", "format": "annotations", "phases": ["down", "up"]}, val_fraction=0.6
+    )
+    times = {
+        "a": np.arange(100, 110) / 30,  # begins late: 3.5 s is frame 105
+        "b": np.array([0, 0.1, 0.2, 0.3, 0.4, 2.5, 3.4, 3.6, 3.7, 3.8]),
+        "c": None,
+    }
+    clips = [replace(clip, times=times[entry.name]) for entry in entries(config) for clip in load(entry)]
+    clips[2] = replace(clips[2], fps=2.0)
+    found = collect(config, clips, {}, dataset="toys", skeleton=SKELETON, poses="estimated")
+    assert dict(zip(found.names, found.events[:, 0].tolist(), strict=True)) == {"a": 5, "b": 7, "c": 7}
 
 
 def test_derived_labels_are_not_passed_off_as_human(tmp_path):

@@ -136,6 +136,7 @@ def test_seconds_by_hand():
     times = np.arange(10) / 10  # 0.0, 0.1, ... 0.9
     found = in_frames(row(seconds=(0.0, 0.12, 0.16, -1.0, 0.94)), times)
     assert found.events == (0, 1, 2, -1, 9) and found.seconds is None
+    assert in_frames(row(seconds=(0.99,)), times).events == (9,)  # the last frame lasts until 1.0
     assert in_frames(row(3, 5), times) == row(3, 5)
     with pytest.raises(
         InputError, match=r"'event2' in the video, which ends at 0\.900 s, but got 1\.200 s in labels\.csv"
@@ -157,12 +158,34 @@ def test_seconds_become_the_first_frame_not_earlier_by_more_than_half_a_frame(st
         assert event == expected
 
 
-@given(st.sets(st.integers(0, 60), min_size=1), st.lists(st.integers(-1, 60), min_size=1, max_size=4))
-def test_events_follow_the_frames_that_were_kept(kept, events):
+@given(
+    st.sets(st.integers(0, 60), min_size=1),
+    st.lists(st.integers(-1, 60), min_size=1, max_size=4),
+    st.none() | st.integers(1, 9),
+)
+def test_events_follow_the_frames_that_were_kept(kept, events, more):
     kept = sorted(kept)
-    if max(events) > kept[-1]:
+    num_frames = None if more is None else kept[-1] + more
+    step = median(later - earlier for earlier, later in pairwise(kept)) if len(kept) > 1 else 1
+    if max(events) >= (kept[-1] + step if num_frames is None else num_frames):
         with pytest.raises(InputError, match=rf"up to video frame {kept[-1]}, .* in labels\.csv, line 2"):
-            in_step(row(*events), np.array(kept))
+            in_step(row(*events), np.array(kept), num_frames)
         return
-    expected = [-1 if e < 0 else min(i for i, frame in enumerate(kept) if frame >= e) for e in events]
-    assert in_step(row(*events), np.array(kept)).events == tuple(expected)
+    expected = [-1 if e < 0 else min([i for i, k in enumerate(kept) if k >= e], default=len(kept) - 1) for e in events]
+    assert in_step(row(*events), np.array(kept), num_frames).events == tuple(expected)
+
+
+def test_frames_that_a_higher_rate_repeats():
+    kept = np.repeat(np.arange(5), 3)
+    assert in_step(row(2, 4), kept).events == (6, 12)
+    assert in_frames(row(seconds=(0.19, 0.45)), kept / 10).events == (6, 12)
+
+
+def test_events_after_the_last_kept_frame_by_hand():
+    kept = np.arange(0, 30, 3)  # of a video of 30 frames, the last of which are 27, 28 and 29
+    assert in_step(row(26, 28), kept).events == in_step(row(26, 28), kept, 30).events == (9, 9)
+    for num_frames in (None, 30):
+        with pytest.raises(InputError, match="got 30"):
+            in_step(row(30), kept, num_frames)
+    with pytest.raises(InputError, match="got 4"):
+        in_step(row(4), np.arange(4))

@@ -144,7 +144,7 @@ def test_split_by_a_file(root):
         "val",
         "val",
     )
-    assert found.left_out == {"subject9/h1/1": f"no folder below {root}"}
+    assert found.left_out == {"subject9/h1/1": "no folder of this name"}
     (root / "encode.json").write_text(json.dumps({"train": {}}))
     with pytest.raises(InputError, match=r"'test' .*encode\.json"):
         read(settings(root, val_groups=None, split="encode.json"), "h2o")

@@ -156,7 +156,7 @@ def test_a_damaged_file_leaves_its_video_out(root, joints, damage):
     assert (
         "\n" not in message
         and message.startswith("Expected")
-        and str(path.parent if damage == "gone" else path) in message
+        and f" in {(path.parent if damage == 'gone' else path).relative_to(root)}" in message
     )
 
 

@@ -117,7 +117,7 @@ def test_without_movement_the_user_is_told_how_to_install_it(tmp_path, monkeypat
     (tmp_path / "x.csv").write_text("")
     monkeypatch.setitem(sys.modules, "movement", None)
     monkeypatch.delitem(sys.modules, "movement.io", raising=False)
-    with pytest.raises(InputError, match=r"pip install 'la2ds\[movement\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[movement\]'"):
         read(settings(tmp_path), "mice")
 
 

@@ -135,7 +135,7 @@ def test_a_damaged_folder_is_left_out_and_named(tmp_path, spoil, part):
     spoil(path)
     found = read(settings(tmp_path), "op")
     assert found.names == ("b", "c", "d") and list(found.left_out) == ["a"]
-    assert re.search(part, found.left_out["a"]) and str(tmp_path / "a") in found.left_out["a"]
+    assert re.search(part, found.left_out["a"]) and " in a" in found.left_out["a"]
 
 
 def test_useless_folders(tmp_path):

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from numpy.lib.format import write_array_header_1_0
 from pydantic import ValidationError
 
 from pipeline.config import InputError
@@ -36,6 +37,16 @@ def error_of(config, part):
     with pytest.raises(InputError) as caught:
         read(config, "test")
     assert re.search(part, str(caught.value)) and "\n" not in str(caught.value), str(caught.value)
+
+
+def test_a_header_that_claims_more_than_there_is_memory(root):
+    np.savez(root / "all.npz", **clips())
+    for shape in ((2**40, 3, 2), (2**36, 3, 2)):
+        with (root / "huge.npy").open("wb") as file:
+            write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            file.write(bytes(240))
+        found = read(settings(root, pattern=r".*\.np[yz]"), "test")
+        assert found.names == ("clip0", "clip1", "clip2") and "huge.npy" in found.left_out["huge"]
 
 
 def test_npz_of_an_array_per_clip(root):

@@ -1,0 +1,101 @@
+"""The same videos with poses from several sources, side by side: the question of the paper's Table 13."""
+
+import numpy as np
+
+from pipeline.markdown import METHODS, describe, number, table
+from pipeline.metrics.pck import TORSO, common_joints, pck, torso_size
+from pipeline.sequence import PoseSequences
+from pipeline.table import ALL_ACTIONS, VARIANTS
+
+LEAST_COMMON = 0.5  # share of the smaller data set's validation videos that must be in the other, too
+
+
+def videos(sequences: PoseSequences) -> dict[tuple[str, str], float]:
+    """(action, name) of the validation videos, and how many seconds they last."""
+    seconds = sequences.lengths / sequences.fps
+    own = [n for n in range(len(sequences)) if sequences.splits[n] == "val"]
+    return {(sequences.actions[n], sequences.names[n]): float(seconds[n]) for n in own}
+
+
+def common_videos(a: PoseSequences, b: PoseSequences) -> set[tuple[str, str]]:
+    """Validation videos of one action and name in both, which last equally long: a name may come twice by chance."""
+    of_a, of_b = videos(a), videos(b)
+    return {video for video in of_a.keys() & of_b.keys() if abs(of_a[video] - of_b[video]) <= 0.1 * of_a[video]}
+
+
+def same_videos(datasets: dict[str, PoseSequences]) -> list[list[str]]:
+    """Groups of two or more data sets, in their order, that show the same validation videos."""
+    groups: list[list[str]] = []
+    for name, sequences in datasets.items():
+        for group in groups:
+            first = datasets[group[0]]
+            smaller = min(len(videos(first)), len(videos(sequences)))
+            if len(common_videos(first, sequences)) >= LEAST_COMMON * smaller:
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return [group for group in groups if len(group) > 1]
+
+
+def section(group: list[str], datasets: dict[str, PoseSequences], details: dict[str, dict]) -> str:
+    """What the report says of such a group. details: each data set's details.json."""
+    common = set.intersection(*(common_videos(datasets[group[0]], datasets[name]) for name in group))
+    counts = ", ".join(f"{name} {len(videos(datasets[name]))}" for name in group)
+    text = (
+        f"## The same videos, poses of several sources: {', '.join(group)}\n\nTrained and scored each by itself, on"
+        f" its own validation videos, as in the paper's Table 13. Validation videos in common: {len(common)} ({counts}).\n"
+    )
+    rows = []
+    for metric in ("event_error", "acc_100", "tau"):
+        for name in group:
+            actions = list(details[name]["actions"])
+            scores = details[name]["scores"][ALL_ACTIONS if len(actions) > 1 else actions[0]]
+            for variant in VARIANTS:
+                if metric in scores["la2ds"][variant]:
+                    cells = [
+                        number(scores[m].get(variant, {}).get(metric), metric) if m in scores else "-" for m in METHODS
+                    ]
+                    rows.append([describe(metric)[0], variant.replace("_", "-"), name, datasets[name].poses, *cells])
+    parts = [text, table(["metric", "variant", "data set", "poses", *METHODS.values()], rows)]
+    agreements = [
+        _agreement(reference, other, datasets) for i, reference in enumerate(group) for other in group[i + 1 :]
+    ]
+    return "\n".join(parts + [found for found in agreements if found])
+
+
+def _same_frames(a: PoseSequences, n: int, b: PoseSequences, m: int) -> bool:
+    frames_a, frames_b = a.video_frames[a.frames(n)], b.video_frames[b.frames(m)]
+    size = np.array_equal(a.frame_size[n], b.frame_size[m])
+    return size and a.actions[n] == b.actions[m] and np.array_equal(frames_a, frames_b)
+
+
+def _agreement(reference: str, other: str, datasets: dict[str, PoseSequences]) -> str:
+    """PCK of one source's joints against another's, where both are pixels of the same frames."""
+    a, b = datasets[reference], datasets[other]
+    if "projected" in (a.poses, b.poses):
+        return ""
+    place = {name: n for n, name in enumerate(b.names)}
+    pairs = [(n, place[name]) for n, name in enumerate(a.names) if name in place]
+    pairs = [(n, m) for n, m in pairs if _same_frames(a, n, b, m)]
+    joints = common_joints(a.skeleton, b.skeleton)
+    if not pairs or not joints or not set(TORSO) <= set(a.skeleton.joints):
+        return ""
+    of_a, of_b = (list(side) for side in zip(*joints, strict=True))
+    frames_a = np.concatenate([np.arange(a.num_frames)[a.frames(n)] for n, _ in pairs])
+    frames_b = np.concatenate([np.arange(b.num_frames)[b.frames(m)] for _, m in pairs])
+    found = pck(
+        b.joints[frames_b][:, of_b],
+        b.confidence[frames_b][:, of_b],
+        a.joints[frames_a][:, of_a],
+        a.confidence[frames_a][:, of_a],
+        torso_size(a.joints[frames_a], a.confidence[frames_a], a.skeleton),
+    )
+    rows = [
+        [a.skeleton.joints[k], f"{100 * value:.1f}", str(count)]
+        for k, value, count in zip(of_a, found.values, found.counts, strict=True)
+    ]
+    return (
+        f"### Joints of {other} against those of {reference}\n\nPCK@0.1: share of joints within 0.1 of the longer side of the"
+        f" box around shoulders and hips; {len(pairs)} videos.\n\n" + table(["joint", "PCK@0.1, %", "joints"], rows)
+    )
