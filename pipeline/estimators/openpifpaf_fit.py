@@ -22,6 +22,7 @@ from rich.progress import Progress
 from pipeline.config import Config
 from pipeline.estimators.base import People
 from pipeline.estimators.openpifpaf import OpenpifpafConfig, import_openpifpaf, load
+from pipeline.metrics.pck import pck, torso_size
 from pipeline.skeleton import load_skeleton
 from pipeline.store import check, content_hash, finish, open_partial, write_json
 
@@ -32,7 +33,6 @@ BASE = "mobilenetv3small"
 UPSAMPLE = 2  # fields at every 8th pixel, not every 16th: a torso is 25 pixels long
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])  # of openpifpaf's input
 SKELETON = load_skeleton("coco_17")
-TORSO = [SKELETON.joints.index(f"{side}_{name}") for name in ("shoulder", "hip") for side in ("left", "right")]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -152,25 +152,22 @@ def new_network(seed: int) -> torch.nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def pck(found: list[People], keypoints: np.ndarray, tolerance: float = 0.1) -> np.ndarray:
-    """(K,) share of frames whose joint is found within `tolerance` of its place (N, K, 3); hidden joints count, too.
-
-    The unit is the longer side of the box around shoulders and hips. Of several people the most confident one counts.
-    """
-    right = np.zeros(keypoints.shape[:2], dtype=bool)
-    for row, people, true in zip(right, found, keypoints, strict=True):
+def score(found: list[People], keypoints: np.ndarray) -> np.ndarray:
+    """(K,) PCK@0.1 by the torso against annotated (N, K, 3); hidden joints count, too. Of several people the surest."""
+    joints, confidence = np.zeros((*keypoints.shape[:2], 2)), np.zeros(keypoints.shape[:2])
+    for n, people in enumerate(found):
         if len(people.joints):
             best = people.confidence.mean(axis=1).argmax()
-            distance = np.linalg.norm(people.joints[best] - true[:, :2], axis=1)
-            row[:] = (distance < tolerance * np.ptp(true[TORSO, :2], axis=0).max()) & (people.confidence[best] > 0)
-    return right.mean(axis=0)
+            joints[n], confidence[n] = people.joints[best], people.confidence[best]
+    true, there = keypoints[..., :2], np.ones(keypoints.shape[:2])
+    return pck(joints, confidence, true, there, torso_size(true, there, SKELETON)).values
 
 
 def fit(film: Path, out: Path, config: FitConfig, progress: Progress) -> dict:
     """Train on a film folder's training videos; write `openpifpaf.pkl`, which `openpifpaf.load` takes, and fit.json.
 
     A killed run goes on after its last whole epoch. Returns what fit.json holds: the mean loss of each epoch, and PCK
-    (see `pck`) on the performers held out. The validation videos are not looked at.
+    (see `score`) on the performers held out. The validation videos are not looked at.
     """
     check(film)
     openpifpaf = import_openpifpaf()
@@ -210,7 +207,7 @@ def fit(film: Path, out: Path, config: FitConfig, progress: Progress) -> dict:
     done = {"loss": losses, "held_out": held_out.tolist(), "pck": {}}
     if apart.any():
         estimator = load(OpenpifpafConfig(weights=Path(WEIGHTS), long_edge_px=config.input_px), partial)
-        scores = pck(estimator(frames.images[apart]), frames.keypoints[apart])
+        scores = score(estimator(frames.images[apart]), frames.keypoints[apart])
         done["pck"] = dict(zip(SKELETON.joints, scores.tolist(), strict=True))
     write_json(partial / SCORE, done)
     (partial / STATE).unlink()

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from pipeline.config import InputError
 from pipeline.estimators.base import People
 from pipeline.estimators.openpifpaf import OpenpifpafConfig, import_openpifpaf, load
-from pipeline.estimators.openpifpaf_fit import FitConfig, augment, fit, new_network, pck, read_frames
+from pipeline.estimators.openpifpaf_fit import FitConfig, augment, fit, new_network, read_frames, score
 from pipeline.estimators.weights import sha256
 from pipeline.film import FilmConfig, write_film
 from pipeline.skeleton import load_skeleton
@@ -238,5 +238,5 @@ def test_pck_counts_joints_within_a_tenth_of_the_torso():
     ]
     expected = np.ones(17)
     expected[3], expected[7] = 0.5, 0.5
-    np.testing.assert_array_equal(pck(found, true), expected)
-    np.testing.assert_array_equal(pck([People(np.zeros((0, 17, 2)), np.zeros((0, 17)))] * 2, true), np.zeros(17))
+    np.testing.assert_array_equal(score(found, true), expected)
+    np.testing.assert_array_equal(score([People(np.zeros((0, 17, 2)), np.zeros((0, 17)))] * 2, true), np.zeros(17))
