@@ -64,13 +64,18 @@ def main(
         source["events"] = events_settings(events, source, names)
     config = parse_source(source, "the new entry")
     preview = _checked(config, name)
+    old = (Params(params).content.get("datasets") or {}).get(name) or {}
+    dropped = {key: value for key, value in (old.get("source") or {}).items() if key not in source}
     set_dataset(params, name, {"preset": preset, "source": source})
     for line in advice(preview, preset, batch_size):
         typer.echo(f"warning: {line}", err=True)
+    if dropped:
+        typer.echo(f"warning: settings of the old entry are gone: {dropped}; keep one by --set KEY=VALUE", err=True)
     if Path(source["root"]).is_absolute():
         typer.echo(f"note: {path} is outside of this project, and its path in {params} is this machine's", err=True)
     shown = f"la2ds show {name} {shlex.quote(preview.names[0])}"
-    typer.echo(f"\nWritten to {params}: datasets.{name}. Next:\n  dvc repro\n  la2ds info {name}\n  {shown}")
+    look = f"la2ds extract {name} && la2ds project {name}\n  la2ds info {name}\n  {shown}"
+    typer.echo(f"\nWritten to {params}: datasets.{name}. To look at the poses:\n  {look}\nAll of it:\n  dvc repro")
 
 
 def _checked(config: Config, name: str) -> PoseSequences:

@@ -1,6 +1,7 @@
 """What the commands share: pose stores by name, and tables that are plain text where nobody watches."""
 
 import difflib
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import InputError
+from pipeline.store import check
 from stages.base import EXTRACTED, POSES
+
+log = logging.getLogger(__name__)
 
 StoreArgument = Annotated[str, typer.Argument(help="Name of a data set, or the path of a pose store.")]
 
@@ -21,12 +25,26 @@ def find_store(store: str) -> Path:
     places = [POSES / store, EXTRACTED / store, Path(store)]
     for path in places:
         if path.is_dir():
+            if path != EXTRACTED / store and path == POSES / store and (EXTRACTED / store).is_dir():
+                _warn_if_old(store)
             return path
     known = sorted({path.name for folder in (POSES, EXTRACTED) if folder.is_dir() for path in folder.iterdir()})
     raise InputError(
         f"Expected the name of a data set or the path of a pose store, but got {store!r}."
-        f" {nearest(store, known)} Run `dvc repro` first if its poses are still to be made."
+        f" {nearest(store, known)} If it is new, run `la2ds extract {store}` first."
     )
+
+
+def _warn_if_old(dataset: str) -> None:
+    try:
+        check(POSES / dataset, {"extracted": EXTRACTED / dataset})
+    except InputError:
+        log.warning(
+            "%s is older than %s: run `la2ds project %s` to see the new one",
+            POSES / dataset,
+            EXTRACTED / dataset,
+            dataset,
+        )
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -15,7 +15,7 @@ from pipeline.figures import plt
 from pipeline.key_events import Definition, Derived, derive, load_definition, preview
 from pipeline.progress import progress_bar
 from pipeline.sequence import clips_of, read_sequences
-from stages.base import stage, summary
+from stages.base import PARAMS, Params, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -50,8 +50,18 @@ def main(
     counts = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common())
     unclean = f"{reasons.total()} ({counts})" if reasons else 0
     columns = ", ".join(event.name for event in rule.events)
-    typer.echo(f"in params.yaml: labels: derived, events: {{path: {out.name}, action: action, columns: [{columns}]}}")
+    typer.echo(f"Below `source` of the data set in params.yaml; path: from its root, below which {out} must lie:")
+    typer.echo(f"      events: {{path: {_below_root(store, out)}, action: action, columns: [{columns}]}}")
+    typer.echo("      labels: derived")
     summary(started, labels="derived", definition=definition, sequences=len(clips), unclean=unclean, out=out)
+
+
+def _below_root(store: str, out: Path) -> str:
+    """The path as the entry wants it, where the data set's root is known."""
+    entries = Params(PARAMS).content.get("datasets") or {} if PARAMS.is_file() else {}
+    root = Path(entries[store]["source"].get("root", ".")) if store in entries else out.parent
+    below = out.resolve().is_relative_to(root.resolve())
+    return out.resolve().relative_to(root.resolve()).as_posix() if below else out.name
 
 
 def write(path: Path, clips: list[Clip], found: list[Derived], rule: Definition) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import json
 import logging
+import multiprocessing
 import os
 import threading
 import time
@@ -139,7 +140,8 @@ def estimate(jobs: dict[str, Job], run: Run) -> tuple[dict[str, Estimated], dict
                     done[name] = found
             except InputError as error:
                 _leave_out(name, str(error), left_out, run)
-        log.info("%d videos: %d kept from before, %d to estimate", len(jobs), len(done), len(todo))
+        counts = len(jobs), len(done), len(left_out), len(todo)
+        log.info("%d videos: %d kept from before, %d left out, %d to estimate", *counts)
         progress.update(bar, total=sum(task.num_frames for task in todo.values()))
 
         def ended(name: str, reason: str) -> None:
@@ -173,7 +175,8 @@ def _run_all(tasks: list[Task], run: Run, ended: Callable[[str, str], None]) -> 
     # Worker processes take this up when they start: a share of the cores each.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // workers)))
     with Callback(posttask=lambda key, result, *_: ended(*result)):
-        dask.compute(*map(dask.delayed(_estimate_one), tasks), scheduler=scheduler, num_workers=workers)
+        # Without chunksize dask hands out six videos at a time to each process.
+        dask.compute(*map(dask.delayed(_estimate_one), tasks), scheduler=scheduler, num_workers=workers, chunksize=1)
     return None
 
 
@@ -195,6 +198,7 @@ def _run_on_cluster(tasks: list[Task], address: str, ended: Callable[[str, str],
 
 def _estimate_one(task: Task) -> tuple[str, str]:
     """Estimate one video and keep what was found; (name, "") or (name, why it cannot be used)."""
+    _end_with_parent()
     job = task.job
     try:
         if _made_from(job) != task.made_from:
@@ -233,6 +237,18 @@ def _estimate_one(task: Task) -> tuple[str, str]:
         )
     os.replace(partial, task.path)
     return task.name, ""
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """A worker process whose run was killed would go on, and hold its memory, for good."""
+    if (parent := multiprocessing.parent_process()) is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _frames(job: Job, info: VideoInfo) -> np.ndarray:

@@ -409,5 +409,9 @@ def test_replacing_keeps_the_place(project):
     assert result.exit_code == 0, result.output
     text = Path("params.yaml").read_text()
     assert yaml.safe_load(text)["datasets"]["studio"]["source"]["reader"] == "videos"
+    assert run("clips", "--name", "walks2", "--set", "batch_size=4").exit_code == 0
+    again = run("clips", "--name", "walks2", "--replace")
+    assert "{'batch_size': 4}" in again.stderr and "gone" in again.stderr
+    text = Path("params.yaml").read_text()
     assert text.startswith("# the knobs\n\ndatasets: # one each\n  studio:\n")
-    assert text.endswith(PARAMS[PARAMS.index("\n  # walks") :])
+    assert PARAMS[PARAMS.index("\n  # walks") : PARAMS.index("\n  # walks") + 60] in text

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from commands import info
 from pipeline.clip import Clip
-from pipeline.sequence import from_clips, write_sequences
+from pipeline.sequence import from_clips, read_sequences, write_sequences
 from pipeline.skeleton import load_skeleton
 
 
@@ -80,6 +80,13 @@ def test_a_machine_reads_json_of_the_right_store(project, store, stage):
         found = json.loads(result.stdout)
         assert found["provenance"]["stage"] == stage and found["store"].endswith(stage)
         assert found["sequences"] == 4 and len(found["left_out"][0]["names"]) == 9
+
+
+def test_poses_that_are_older_than_what_was_extracted_are_told(project):
+    assert "older" in run("squats").stderr  # the fixture's poses were made from nothing
+    extracted = project / "data/extracted/squats"
+    write_sequences(read_sequences(extracted), project / "data/poses/squats", {"extracted": extracted})
+    assert "older" not in run("squats").stderr
 
 
 def test_a_wrong_name_gets_the_nearest(project):

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +188,27 @@ def test_a_wrong_scheduler_is_named(tmp_path):
         estimate(jobs, Run(tmp_path / "kept", "tcp://127.0.0.1:1"))
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the process in /proc")
+def test_a_worker_ends_with_the_run_that_was_killed(tmp_path):
+    (tmp_path / "run.py").write_text(
+        "import multiprocessing, time\n"
+        "from pipeline.extraction import _end_with_parent\n"
+        "def work(): _end_with_parent(); time.sleep(120)\n"
+        "if __name__ == '__main__':\n"
+        "    worker = multiprocessing.get_context('spawn').Process(target=work)\n"
+        "    worker.start(); print(worker.pid, flush=True); time.sleep(120)\n"
+    )
+    with subprocess.Popen([sys.executable, "run.py"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        time.sleep(8)  # until it has imported what it needs
+        os.kill(worker, 0)
+        parent.kill()
+        gone = time.monotonic() + 30
+        while Path(f"/proc/{worker}/cmdline").exists() and Path(f"/proc/{worker}/cmdline").read_bytes():
+            assert time.monotonic() < gone, "the worker goes on"
+            time.sleep(0.2)
+
+
 def test_resampled_to_a_rate(tmp_path, blob):
     for name in "abc":
         walk(tmp_path / "raw" / f"{name}.mp4", num_frames=20)
@@ -245,6 +269,16 @@ def test_an_estimator_without_its_weights_stops_before_any_video(tmp_path):
         read_source(settings, "test", run(tmp_path))
     with pytest.raises(InputError, match="estimator"):
         source(tmp_path / "raw", estimator={"name": "psychic"})
+
+
+def test_processes_get_one_video_at_a_time(tmp_path, blob, monkeypatch):
+    """dask's own default hands six to one process, while the others wait."""
+    seen = {}
+    monkeypatch.setattr(extraction.dask, "compute", lambda *tasks, **how: seen.update(how))
+    path = walk(tmp_path / "a.mp4")
+    jobs = {name: Job(path, tmp_path, source(tmp_path).estimator, fps=fps) for name, fps in (("a", 5), ("b", 10))}
+    estimate(jobs, Run(tmp_path / "kept", workers=2))
+    assert (seen["scheduler"], seen["num_workers"], seen["chunksize"]) == ("processes", 2, 1)
 
 
 @pytest.mark.slow
