@@ -76,7 +76,8 @@ def _agreement(reference: str, other: str, datasets: dict[str, PoseSequences]) -
     if "projected" in (a.poses, b.poses):
         return ""
     place = {name: n for n, name in enumerate(b.names)}
-    pairs = [(n, place[name]) for n, name in enumerate(a.names) if name in place]
+    # Validation videos alone: an estimator may have been fitted to the others.
+    pairs = [(n, place[name]) for n, name in enumerate(a.names) if name in place and a.splits[n] == "val"]
     pairs = [(n, m) for n, m in pairs if _same_frames(a, n, b, m)]
     joints = common_joints(a.skeleton, b.skeleton)
     if not pairs or not joints or not set(TORSO) <= set(a.skeleton.joints):
@@ -97,5 +98,6 @@ def _agreement(reference: str, other: str, datasets: dict[str, PoseSequences]) -
     ]
     return (
         f"### Joints of {other} against those of {reference}\n\nPCK@0.1: share of joints within 0.1 of the longer side of the"
-        f" box around shoulders and hips; {len(pairs)} videos.\n\n" + table(["joint", "PCK@0.1, %", "joints"], rows)
+        f" box around shoulders and hips; {len(pairs)} validation videos.\n\n"
+        + table(["joint", "PCK@0.1, %", "joints"], rows)
     )
