@@ -1,5 +1,7 @@
 """The same videos with poses from several sources, side by side: the question of the paper's Table 13."""
 
+from itertools import combinations
+
 import numpy as np
 
 from pipeline.markdown import METHODS, describe, number, table
@@ -58,9 +60,8 @@ def section(group: list[str], datasets: dict[str, PoseSequences], details: dict[
                     ]
                     rows.append([describe(metric)[0], variant.replace("_", "-"), name, datasets[name].poses, *cells])
     parts = [text, table(["metric", "variant", "data set", "poses", *METHODS.values()], rows)]
-    agreements = [
-        _agreement(reference, other, datasets) for i, reference in enumerate(group) for other in group[i + 1 :]
-    ]
+    best_first = sorted(group, key=lambda name: datasets[name].poses != "annotated")
+    agreements = [_agreement(reference, other, datasets) for reference, other in combinations(best_first, 2)]
     return "\n".join(parts + [found for found in agreements if found])
 
 
