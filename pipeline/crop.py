@@ -1,5 +1,7 @@
 """The crop of a sequence and the map from frame pixels onto the heatmap grid (method: section 3, heatmaps)."""
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -18,6 +20,14 @@ def crop_box(joints: np.ndarray, confidence: np.ndarray, padding: float = 0.0, k
     if keep_aspect:
         corner, size = corner - (size.max() - size) / 2, np.full(2, size.max())
     return np.concatenate([corner, size]).astype(np.float32)
+
+
+def crop_boxes(
+    joints: np.ndarray, confidence: np.ndarray, offsets: np.ndarray, padding: float = 0.0, keep_aspect: bool = False
+) -> np.ndarray:
+    """(N, 4) float32: the `crop_box` of each of N sequences, frames offsets[n]:offsets[n + 1] of the arrays."""
+    frames = [slice(*pair) for pair in pairwise(offsets.tolist())]
+    return np.stack([crop_box(joints[own], confidence[own], padding, keep_aspect) for own in frames])
 
 
 def to_grid(joints: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:

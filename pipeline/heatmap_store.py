@@ -1,22 +1,18 @@
 """Heatmaps of all frames of a data set in one sharded Zarr store, drawn, compressed and written shard by shard."""
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import dask
 import numpy as np
 import zarr
-from dask.callbacks import Callback
 from zarr.codecs import ZstdCodec
 
 from pipeline.config import InputError
-from pipeline.crop import crop_box, to_grid
+from pipeline.crop import crop_boxes, to_grid
 from pipeline.heatmap import RenderConfig, grid_sigma, num_channels, render
-from pipeline.progress import progress_bar
 from pipeline.sequence import PoseSequences
+from pipeline.shards import Scheduler, create_array, created, mark_created, num_bytes, read_frames, write_shards
 from pipeline.store import content_hash, finish, open_partial, open_store
 
 KIND = "heatmaps"
@@ -25,7 +21,6 @@ FRAMES_PER_SHARD = 4096
 # Of levels -1 to 5, level 1 makes the smallest heatmaps or nearly so, faster than 3. Without the checksum, two of
 # three flipped bits would go unnoticed.
 COMPRESSOR = ZstdCodec(level=1, checksum=True)
-DONE = "done"  # a folder with one empty file per finished shard, while the store is being written
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ def write_heatmaps(
     source: Path,
     path: Path,
     config: RenderConfig,
-    scheduler: Literal["threads", "processes", "synchronous"] = "threads",
+    scheduler: Scheduler = "threads",
     workers: int | None = None,
 ) -> WriteSummary:
     """Draw every frame of `sequences`, which was read from the store `source`, into a store at `path`.
@@ -62,60 +57,36 @@ def write_heatmaps(
             f"Expected 2D poses, but got {sequences.joints.shape[2]}D ones in {source}. Project them first."
         )
     skeleton, num_frames = sequences.skeleton, sequences.num_frames
-    boxes = np.stack(
-        [
-            crop_box(sequences.joints[frames], sequences.confidence[frames], config.padding, config.keep_aspect)
-            for frames in map(sequences.frames, range(len(sequences)))
-        ]
-    )
+    boxes = crop_boxes(sequences.joints, sequences.confidence, sequences.offsets, config.padding, config.keep_aspect)
     box = np.repeat(boxes, sequences.lengths, axis=0)
     uv = to_grid(sequences.joints, box[:, None], config.size_px)
     sigma = grid_sigma(box, config)
     shape = (num_frames, num_channels(skeleton, config.channels), config.size_px, config.size_px)
     partial = open_partial(path, {"poses": content_hash(source), "config": config.model_dump()})
-    if not (partial / DONE).is_dir():
+    if not created(partial):
         _create(partial, shape, boxes, sequences, config)
-    shards = [slice(start, start + FRAMES_PER_SHARD) for start in range(0, num_frames, FRAMES_PER_SHARD)]
-    pending = [shard for shard in shards if not _marker(partial, shard).is_file()]
-    tasks = [
-        dask.delayed(_write_shard)(
-            partial, shard, uv[shard], sequences.confidence[shard], skeleton.limb_index, sigma[shard], config
-        )
-        for shard in pending
-    ]
-    with progress_bar("frames") as progress:
-        bar = progress.add_task("heatmaps", total=sum(len(uv[shard]) for shard in pending))
-        with Callback(posttask=lambda key, num_written, *_: progress.advance(bar, num_written)):
-            dask.compute(*tasks, scheduler=scheduler, num_workers=workers)
-    for unfinished in list(partial.rglob("*.partial")):  # zarr's temporary files, if a write was cut off
-        unfinished.unlink()
-    shutil.rmtree(partial / DONE)
+
+    def make(shard: slice) -> tuple:
+        return uv[shard], sequences.confidence[shard], skeleton.limb_index, sigma[shard], config
+
+    resumed = write_shards(partial, "heatmaps", num_frames, FRAMES_PER_SHARD, make, _draw, scheduler, workers)
     finish(partial, path, {"poses": source})
     return WriteSummary(
         num_frames=num_frames,
         num_channels=shape[1],
         num_joints=sequences.confidence.size,
         missing_joints=int((sequences.confidence == 0).sum()),
-        num_shards=len(shards),
-        shards_resumed=len(shards) - len(pending),
-        num_bytes=sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+        num_shards=-(-num_frames // FRAMES_PER_SHARD),
+        shards_resumed=resumed,
+        num_bytes=num_bytes(path),
         seconds=time.perf_counter() - began,
     )
 
 
 def _create(partial: Path, shape: tuple, boxes: np.ndarray, sequences: PoseSequences, config: RenderConfig) -> None:
-    """Everything but the shards; the folder of markers comes last and says that this is whole."""
+    """Everything but the shards."""
     group = zarr.open_group(partial, mode="a", zarr_format=3)
-    num_chunks = min(FRAMES_PER_SHARD // FRAMES_PER_CHUNK, -(-shape[0] // FRAMES_PER_CHUNK))
-    group.create_array(
-        "heatmaps",
-        shape=shape,
-        chunks=(FRAMES_PER_CHUNK, *shape[1:]),
-        shards=(num_chunks * FRAMES_PER_CHUNK, *shape[1:]),
-        dtype=np.uint8,
-        compressors=COMPRESSOR,
-        overwrite=True,
-    )
+    create_array(group, "heatmaps", shape, FRAMES_PER_CHUNK, FRAMES_PER_SHARD, COMPRESSOR)
     group.create_array("boxes", shape=boxes.shape, chunks=boxes.shape, dtype=np.float32, overwrite=True)[...] = boxes
     skeleton = sequences.skeleton
     names = {
@@ -132,32 +103,13 @@ def _create(partial: Path, shape: tuple, boxes: np.ndarray, sequences: PoseSeque
             "channels": [name for drawn in config.channels.split("+") for name in names[drawn]],
         }
     )
-    (partial / DONE).mkdir()
+    mark_created(partial)
 
 
-def _marker(partial: Path, shard: slice) -> Path:
-    return partial / DONE / str(shard.start)
-
-
-def _write_shard(
-    partial: Path,
-    shard: slice,
-    uv: np.ndarray,
-    confidence: np.ndarray,
-    limbs: np.ndarray,
-    sigma: np.ndarray,
-    config: RenderConfig,
-) -> int:
-    """Draw and write one shard whole, then mark it as finished; returns its number of frames."""
-    array = zarr.open_array(partial, path="heatmaps", mode="r+")
-    # Zarr's search for chunks of zeros takes more than twice as long as drawing, compressing and writing them.
-    array = array.with_config({"write_empty_chunks": True})
-    # Zarr would read what an earlier run left there, to complete a shard that the end of the array cuts.
-    left_behind = array.metadata.encode_chunk_key((shard.start // array.shards[0], 0, 0, 0))
-    (partial / "heatmaps" / left_behind).unlink(missing_ok=True)
-    array[shard] = render(uv, confidence, limbs, sigma, config.size_px, config.channels)
-    _marker(partial, shard).touch()
-    return len(uv)
+def _draw(
+    uv: np.ndarray, confidence: np.ndarray, limbs: np.ndarray, sigma: np.ndarray, config: RenderConfig
+) -> np.ndarray:
+    return render(uv, confidence, limbs, sigma, config.size_px, config.channels)
 
 
 class HeatmapStore:
@@ -187,11 +139,4 @@ class HeatmapStore:
 
         Raises InputError if a chunk with one of them is damaged.
         """
-        frames = slice(frames.start, frames.stop, frames.step)
-        try:
-            return self._heatmaps[frames]
-        except (RuntimeError, ValueError) as error:  # Zstd's checksum, the shard index's CRC
-            raise InputError(
-                f"Expected heatmaps that decompress, but got {' '.join(str(error).split())!r} in {self.path},"
-                f" frames {frames.start} to {frames.stop}. Delete the store and run its stage again."
-            ) from None
+        return read_frames(self._heatmaps, frames, self.path)

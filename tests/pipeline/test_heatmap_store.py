@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import heatmap_store
+from pipeline import heatmap_store, shards
 from pipeline.clip import Clip
 from pipeline.config import InputError
 from pipeline.crop import crop_box, to_grid
@@ -129,7 +129,7 @@ def test_half_a_shard_and_forgotten_temporary_files_do_not_survive(written, sour
         with pytest.raises(KeyboardInterrupt):
             write_heatmaps(sequences, source, path, CONFIG, scheduler="synchronous")
     partial = partial_path(path)
-    finished = {int(marker.name) // 64 for marker in (partial / heatmap_store.DONE).iterdir()}
+    finished = {int(marker.name) // 64 for marker in (partial / shards.DONE).iterdir()}
     for shard in {0, 1, 2, 3, 4} - finished:
         folder = Path("heatmaps", "c", str(shard), "0", "0")
         whole = (written / folder / "0").read_bytes()
@@ -153,7 +153,7 @@ def test_an_unfinished_store_of_other_settings_is_not_taken_up(written, source, 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline import heatmap_store
+from pipeline import heatmap_store, shards
 from pipeline.heatmap import RenderConfig
 from pipeline.sequence import read_sequences
 
