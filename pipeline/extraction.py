@@ -32,10 +32,10 @@ from pipeline.config import InputError, MissingPackage
 from pipeline.detections import Detections, gather
 from pipeline.estimators.base import Estimator
 from pipeline.estimators.registry import EstimatorConfig, load_estimator
-from pipeline.estimators.weights import sha256
 from pipeline.progress import progress_bar
 from pipeline.skeleton import load_skeleton
 from pipeline.video import VideoInfo, batches, probe, resample
+from pipeline.weights import sha256
 
 log = logging.getLogger(__name__)
 

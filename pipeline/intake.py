@@ -11,8 +11,8 @@ import yaml
 from pipeline.config import InputError
 from pipeline.datasets.events import read_lines
 from pipeline.datasets.registry import READERS
-from pipeline.estimators.weights import sha256
 from pipeline.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from pipeline.weights import sha256
 
 MOTION_SUFFIXES = (".c3d", ".bvh", ".trc")  # each with a reader of its name
 DERIVED = ["labels", "sequence", "action", "n_frames", "unclean"]  # what `la2ds events` writes around the events

@@ -14,8 +14,8 @@ from pydantic import Field
 from pipeline.config import Config, InputError, MissingPackage
 from pipeline.device import DeviceName
 from pipeline.estimators.base import Estimator, People
-from pipeline.estimators.weights import find_weights, sha256
 from pipeline.skeleton import load_skeleton
+from pipeline.weights import find_weights, sha256
 
 STRIDE_PX = 32  # MoveNet multipose takes sides that are multiples of this
 RGB_MEAN = np.array([123.675, 116.28, 103.53], dtype=np.float32)  # ImageNet's, which RTMPose was trained with

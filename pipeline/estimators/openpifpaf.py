@@ -22,7 +22,8 @@ from pydantic import Field, model_validator
 
 from pipeline.config import Config, InputError, MissingPackage
 from pipeline.estimators.base import Estimator, People
-from pipeline.estimators.weights import find_weights, sha256
+from pipeline.torchvision_import import import_torchvision
+from pipeline.weights import find_weights, sha256
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class _Openpifpaf:
 
 def import_openpifpaf() -> ModuleType:
     """The package, ready to use. Raises InputError if it is not installed, which says how to install it."""
-    _import_torchvision()
+    import_torchvision("Run `make openpifpaf`.")
     if not hasattr(matplotlib.cm, "get_cmap"):  # gone since matplotlib 3.9
         matplotlib.cm.get_cmap = matplotlib.colormaps.get_cmap
     try:
@@ -127,23 +128,6 @@ def import_openpifpaf() -> ModuleType:
     logging.getLogger("openpifpaf").setLevel(logging.WARNING)  # it tells of every frame,
     torch.ops.openpifpaf.set_quiet(True)  # and on stdout
     return package
-
-
-def _import_torchvision() -> None:
-    """A torchvision built for CUDA looks for operators that it brings only beside a torch with CUDA."""
-    try:
-        importlib.import_module("torchvision")
-    except ModuleNotFoundError as error:
-        raise MissingPackage(f"Expected torchvision, but {error}. Run `make openpifpaf`.") from None
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        # Only after the failure: a torchvision that works aborts if its operators are declared twice.
-        library = torch.library.Library("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _LIBRARIES.append(library)
-        importlib.import_module("torchvision")
 
 
 def _predictor_of(openpifpaf: ModuleType, long_edge_px: int | None) -> type:
@@ -202,4 +186,3 @@ def _loading(openpifpaf: ModuleType) -> Iterator[None]:
 RELATIVE_THRESHOLD = 0.5  # openpifpaf's own: of a joint's confidence to that of the joint it was reached from
 TRUST = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _ONE_AT_A_TIME = threading.Lock()  # seed, thresholds and the leave to unpickle belong to the whole process
-_LIBRARIES: list[torch.library.Library] = []  # a library's operators live as long as it does

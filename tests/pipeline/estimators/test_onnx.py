@@ -206,7 +206,7 @@ def test_a_model_of_another_form_is_named(make, model, settings, message):
 def test_the_report_can_say_what_ran(make, tmp_path):
     import onnxruntime
 
-    from pipeline.estimators.weights import sha256
+    from pipeline.weights import sha256
 
     estimator = make(MULTI, "movenet_multipose", device="cpu")
     assert estimator.version == f"onnxruntime {onnxruntime.__version__}, CPU"

@@ -18,9 +18,9 @@ from pipeline.config import InputError
 from pipeline.estimators.base import People
 from pipeline.estimators.openpifpaf import OpenpifpafConfig, import_openpifpaf, load
 from pipeline.estimators.openpifpaf_fit import FitConfig, augment, fit, new_network, read_frames, score
-from pipeline.estimators.weights import sha256
 from pipeline.film import FilmConfig, write_film
 from pipeline.skeleton import load_skeleton
+from pipeline.weights import sha256
 
 pytestmark = [
     pytest.mark.skipif(
