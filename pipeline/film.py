@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from pydantic import Field
 from rich.progress import Progress
@@ -19,14 +18,13 @@ from rich.progress import Progress
 from pipeline.config import Config
 from pipeline.datasets.kinematics import rotation
 from pipeline.datasets.studio import StudioConfig, read
-from pipeline.scene import SOLE_M, Camera, draw_background, shadow
-from pipeline.shaded_person import INDEX, SKELETON, Look, Part, draw_look, figure, paint, seen
+from pipeline.scene import SOLE_M, Camera, draw_background, draw_light, expose, grain, shadow
+from pipeline.shaded_person import FEET, SKELETON, Look, Part, draw_look, figure, paint, seen
 from pipeline.store import finish, open_partial
 from pipeline.video import write_video
 
 VIDEOS, ANNOTATIONS, EVENTS, JOINTS3D = "videos", "annotations.json", "events.csv", "joints3d"
 
-FEET = [INDEX["left_ankle"], INDEX["right_ankle"]]
 FRAME_SHARE = (0.85, 0.98)  # of the frame that the whole movement fills
 DISTANCE_M = (2.5, 6.0)
 
@@ -103,14 +101,10 @@ class Take:
     def frames(self, figures: list[list[Part]]) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 RGB pictures, with the sensor's noise and a light that flickers."""
         rng = np.random.default_rng([*self.seed, 1])
-        size = len(self.background)
-        grain = (self.noise * rng.standard_normal((2 * size, 2 * size, 3))).astype(np.int16)
+        grains = grain(self.noise, self.background.shape, rng)
         for joints, parts in zip(self.positions, figures, strict=True):
             floor = shadow(self.background, joints[FEET], self.camera)
-            image = cv2.GaussianBlur(paint(floor, parts, self.light), (3, 3), 0.5)
-            image = cv2.convertScaleAbs(image, alpha=self.brightness * (1 + 0.01 * rng.standard_normal()))
-            x, y = rng.integers(0, size, 2)
-            yield cv2.add(image, grain[y : y + size, x : x + size], dtype=cv2.CV_8U)
+            yield expose(paint(floor, parts, self.light), self.brightness, grains, rng)
 
 
 def takes(config: FilmConfig) -> Iterator[Take]:
@@ -121,7 +115,7 @@ def takes(config: FilmConfig) -> Iterator[Take]:
         rng = np.random.default_rng(seed)
         positions = people.joints[people.frames(n)].astype(float)
         camera = draw_camera(positions, config, rng)
-        angle = rng.uniform(-0.8, 0.8) * np.pi
+        light = draw_light(rng)
         yield Take(
             name=name,
             action=people.actions[n],
@@ -132,7 +126,7 @@ def takes(config: FilmConfig) -> Iterator[Take]:
             camera=camera,
             look=draw_look(np.random.default_rng([config.seed, zlib.crc32(people.groups[n].encode())])),
             background=draw_background(camera, config.size_px, rng),
-            light=np.array([np.sin(angle), -np.cos(angle)]),
+            light=light,
             brightness=rng.uniform(0.75, 1.15),
             noise=config.noise * rng.uniform(0.5, 1.5),
             seed=seed,

@@ -81,6 +81,12 @@ def draw_background(camera: Camera, size_px: int, rng: np.random.Generator) -> n
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 2.0) * size_px / 256)
 
 
+def draw_light(rng: np.random.Generator) -> np.ndarray:
+    """(2,) the direction in pixels that light comes from, rather from above."""
+    angle = rng.uniform(-0.8, 0.8) * np.pi
+    return np.array([np.sin(angle), -np.cos(angle)])
+
+
 def shadow(background: np.ndarray, feet: np.ndarray, camera: Camera) -> np.ndarray:
     """The background darker on the floor below the feet, (2, 3) ankles in the camera's axes."""
     axes = camera.axes
@@ -92,3 +98,18 @@ def shadow(background: np.ndarray, feet: np.ndarray, camera: Camera) -> np.ndarr
     dark = background.copy()
     cv2.fillConvexPoly(dark, cv2.convexHull(corners), (0, 0, 0), cv2.LINE_AA, SUBPIXEL_BITS)
     return cv2.addWeighted(background, 0.6, dark, 0.4, 0)
+
+
+def grain(noise: float, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """(2H, 2W, 3) int16 noise of a sensor for pictures of `shape` (H, W, 3). noise: standard deviation in grey levels."""
+    height, width, _ = shape
+    return (noise * rng.standard_normal((2 * height, 2 * width, 3))).astype(np.int16)
+
+
+def expose(image: np.ndarray, brightness: float, grains: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: what a sensor makes of a scene, with its grain, in a light that flickers."""
+    image = cv2.GaussianBlur(image, (3, 3), 0.5)
+    image = cv2.convertScaleAbs(image, alpha=brightness * (1 + 0.01 * rng.standard_normal()))
+    height, width, _ = image.shape
+    x, y = rng.integers(0, min(height, width), 2)
+    return cv2.add(image, grains[y : y + height, x : x + width], dtype=cv2.CV_8U)

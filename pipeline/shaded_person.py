@@ -13,6 +13,7 @@ from pipeline.skeleton import load_skeleton
 
 SKELETON = load_skeleton("coco_17")
 INDEX = {name: index for index, name in enumerate(SKELETON.joints)}
+FEET = [INDEX["left_ankle"], INDEX["right_ankle"]]
 SHADES = ((0.55, 1.0, 0.0), (0.8, 0.82, 0.12), (1.0, 0.55, 0.28))  # brightness, radius, shift to the light, in radii
 FLAT = ((1.0, 1.0, 0.0),)
 
