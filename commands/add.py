@@ -13,6 +13,8 @@ from pipeline.datasets.registry import parse_source, read_source
 from pipeline.datasets.videos import VideosConfig
 from pipeline.estimators.registry import load_estimator
 from pipeline.extraction import Run
+from pipeline.frames import video_pictures
+from pipeline.inputs import needs_pictures, parse
 from pipeline.inspection import inspect
 from pipeline.intake import estimator_settings, events_settings, make_source, recognise
 from pipeline.sequence import PoseSequences
@@ -39,6 +41,7 @@ def main(
         Path | None, typer.Option(help="CSV of key events, in the folder; `derived` unless --set labels=human.")
     ] = None,
     preset: Annotated[str, typer.Option(help="How to train: a key below `presets`.")] = "quick",
+    inputs: Annotated[str, typer.Option(help="What networks see, e.g. pose2d,rgb,pose2d+rgb.")] = "pose2d",
     val_fraction: Annotated[float, typer.Option(help="Share of the sequences that validate.")] = 0.3,
     fps: Annotated[float | None, typer.Option(help="Frame rate of folders of frames and of pose files.")] = None,
     settings: Annotated[
@@ -49,6 +52,7 @@ def main(
 ) -> None:
     batch_size = Params(params).section(f"presets.{preset}", TrainConfig).batch_size
     check_name(params, name, replace)
+    seen = parse(inputs)
     source = make_source(
         path,
         {"reader": reader} if reader else recognise(path, by_folder=action is None),
@@ -64,9 +68,11 @@ def main(
         source["events"] = events_settings(events, source, names)
     config = parse_source(source, "the new entry")
     preview = _checked(config, name)
+    if needs_pictures(seen):
+        video_pictures(preview)  # an error where a sequence has no video
     old = (Params(params).content.get("datasets") or {}).get(name) or {}
     dropped = {key: value for key, value in (old.get("source") or {}).items() if key not in source}
-    set_dataset(params, name, {"preset": preset, "source": source})
+    set_dataset(params, name, {"preset": preset, "inputs": seen, "source": source})
     for line in advice(preview, preset, batch_size):
         typer.echo(f"warning: {line}", err=True)
     if dropped:

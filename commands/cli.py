@@ -3,12 +3,21 @@
 import typer
 
 from commands import add, events, info, show
-from stages import evaluate, extract, film, fit, project, render, report, train
+from stages import evaluate, extract, film, fit, frames, fuse, project, render, report, train
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 PANELS = {
     "Your data": (add, info, show, events),
-    "Stages, in the order in which `dvc repro` runs them": (extract, project, render, train, evaluate, report),
+    "Stages, in the order in which `dvc repro` runs them": (
+        extract,
+        project,
+        render,
+        frames,
+        train,
+        fuse,
+        evaluate,
+        report,
+    ),
     "Synthetic videos": (film, fit),
 }
 for panel, modules in PANELS.items():

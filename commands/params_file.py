@@ -8,17 +8,22 @@ import yaml
 
 from pipeline.config import InputError
 
-MAPPING = "tag:yaml.org,2002:map"
+MAPPING, SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 
 
 class _Lines(dict):
     """A mapping that is written with a line for each key; what is in these, if it is small, stands in braces."""
 
 
+class _Line(list):
+    """A list that is written on one line, with the lists in it."""
+
+
 class _Dumper(yaml.SafeDumper):
     pass
 
 
+_Dumper.add_representer(_Line, lambda dumper, line: dumper.represent_sequence(SEQUENCE, line, flow_style=True))
 _Dumper.add_representer(_Lines, lambda dumper, lines: dumper.represent_mapping(MAPPING, lines, flow_style=False))
 
 
@@ -40,7 +45,7 @@ def set_dataset(path: Path, name: str, entry: dict) -> None:
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     start, stop, indent = _place(text, name, path)
-    shown = {name: {**entry, "source": _Lines(entry["source"])}}
+    shown = {name: entry | {"inputs": _Line(entry["inputs"]), "source": _Lines(entry["source"])}}
     dumped = yaml.dump(shown, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=1000, allow_unicode=True)
     lines[start:stop] = [" " * indent + line for line in dumped.splitlines(keepends=True)]
     new = "".join(lines)

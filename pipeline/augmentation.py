@@ -29,15 +29,22 @@ class AugmentationConfig(Config):
     position_prob: float = Field(0.3, ge=0, le=1)
     position_px: float = Field(1.0, ge=0)
     smooth_frames: float = Field(0.0, ge=0)  # std of a Gaussian over time that makes the noise smooth; 0 is IID
+    brightness: float = Field(32, ge=0, le=255)  # of pictures: shifted by up to so many grey levels of 255
+    contrast: float = Field(0.5, ge=0, lt=1)  # of pictures: a factor within 1 +- this
+    light_per_frame: bool = False  # ours: True draws both anew for each frame, so that its light does not give it away
 
 
 @dataclass(frozen=True)
 class Augmented:
-    """An augmented sequence. index[j] is the original frame that augmented frame j came from (i_gt, strictly rising)."""
+    """An augmented sequence. index[j] is the original frame that augmented frame j came from (i_gt, strictly rising).
+
+    index and flipped hold for every modality of the sequence: all show the same frames, all mirrored or none.
+    """
 
     uv: Float32[np.ndarray, "N K 2"]
     confidence: Float32[np.ndarray, "N K"]
     index: Int64[np.ndarray, " N"]
+    flipped: bool
 
 
 def augment(
@@ -63,11 +70,12 @@ def augment(
         angles = config.orientation_rad * _noise((len(uv),), config.smooth_frames, rng)
         angles = angles * (confidence[:, chain[0]] > 0)  # a missing joint is no place to turn about
         uv = rotate_chain(uv, chain, angles, px_per_cell)
-    if rng.random() < config.flip_prob:
+    flipped = rng.random() < config.flip_prob
+    if flipped:
         uv, confidence = flip(uv, confidence, size_px, skeleton.mirrored if config.flip_exchanges_sides else None)
     if rng.random() < config.position_prob:
         uv = uv + config.position_px * _noise(uv.shape, config.smooth_frames, rng)
-    return Augmented(uv.astype(np.float32), confidence, index)
+    return Augmented(uv.astype(np.float32), confidence, index, flipped)
 
 
 def drop_frames(num_frames: int, share: float, rng: np.random.Generator) -> Int64[np.ndarray, " N"]:

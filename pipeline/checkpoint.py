@@ -1,12 +1,13 @@
 """Checkpoints: safetensors for arrays, JSON for the rest, and an order of writing that a kill cannot break."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.models.network import AlignmentNetwork, ModelConfig
+from pipeline.models.network import AlignmentNetwork, BranchSpec, ModelConfig
 from pipeline.store import write_json
 
 PROGRESS = "progress.json"
@@ -43,27 +44,45 @@ def _tensors(folder: Path, epochs: int) -> Path:
     return folder / f"epoch_{epochs:04d}.safetensors"
 
 
-def save_network(network: AlignmentNetwork, shape: dict, seed: int, path: Path) -> None:
-    """The finished network: `path`.safetensors, and beside it the JSON from which `load_network` builds it.
-
-    shape: num_channels, size_px and max_frames, as `AlignmentNetwork` takes them.
-    """
+def save_network(network: AlignmentNetwork, seed: int, path: Path) -> None:
+    """The finished network: `path`.safetensors, and beside it the JSON from which `load_network` builds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(tensors, path.with_suffix(".safetensors"))
-    write_json(path.with_suffix(".json"), {"model": network.config.model_dump(), "seed": seed, **shape})
+    branches = {
+        name: {"model": spec.config.model_dump(mode="json"), "shape": list(spec.shape)}
+        for name, spec in network.specs.items()
+    }
+    write_json(path.with_suffix(".json"), {"branches": branches, "max_frames": network.max_frames, "seed": seed})
 
 
 def load_network(path: Path, trained: bool = True) -> AlignmentNetwork:
-    """Read what `save_network` wrote; with trained=False, the network as it was before training (a control)."""
-    spec = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    network = new_network(ModelConfig(**spec.pop("model")), spec.pop("seed"), **spec)
+    """Read what `save_network` wrote; with trained=False, the network as it was before any training (a control)."""
+    found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    specs = {
+        name: BranchSpec(ModelConfig(**branch["model"]), tuple(branch["shape"]))
+        for name, branch in found["branches"].items()
+    }
+    network = new_network(specs, found["max_frames"], found["seed"], load=not trained)
     if trained:
         network.load_state_dict(load_file(path.with_suffix(".safetensors")))
     return network
 
 
-def new_network(config: ModelConfig, seed: int, num_channels: int, size_px: int, max_frames: int) -> AlignmentNetwork:
-    """A network with the initial weights of a seed."""
+def new_network(specs: Mapping[str, BranchSpec], max_frames: int, seed: int, load: bool = True) -> AlignmentNetwork:
+    """A network with the initial weights of a seed; load as of `AlignmentNetwork`."""
     torch.manual_seed(seed)
-    return AlignmentNetwork(config, num_channels, size_px, max_frames)
+    return AlignmentNetwork(specs, max_frames, load)
+
+
+def join_networks(encoders: Mapping[str, Path], seed: int) -> AlignmentNetwork:
+    """Stage two's start: the trained branches of single-modality networks, and a new fusion layer and head.
+
+    encoders: modality -> the path that `save_network` was given.
+    """
+    networks = {name: load_network(path) for name, path in encoders.items()}
+    specs = {name: network.specs[name] for name, network in networks.items()}
+    joint = new_network(specs, max(network.max_frames for network in networks.values()), seed, load=False)
+    for name, network in networks.items():
+        joint.branches[name].load_state_dict(network.branches[name].state_dict())
+    return joint

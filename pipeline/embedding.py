@@ -1,6 +1,6 @@
 """Frame embeddings of whole videos (method: each video paired with itself, features before the projection head)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -11,22 +11,27 @@ FRAMES_PER_BATCH = 2048
 
 
 @torch.no_grad()
-def embed(network: AlignmentNetwork, videos: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """(T, D) float32 for each video of (T, C, S, S) uint8 heatmaps, on the network's device, in the given order."""
+def embed(
+    network: AlignmentNetwork, lengths: np.ndarray, fetch: Callable[[int], tuple[np.ndarray, ...]]
+) -> list[np.ndarray]:
+    """(T, D) float32 for each of N videos of `lengths` (N,) frames, on the network's device, in order.
+
+    fetch: n -> (T, ...) frames of video n in each modality; called once a video, when it is embedded.
+    """
     network.eval()
     device = next(network.parameters()).device
-    order = sorted(range(len(videos)), key=lambda n: len(videos[n]))
-    result: list[np.ndarray] = [np.empty(0)] * len(videos)
+    order = sorted(range(len(lengths)), key=lambda n: lengths[n])
+    result: list[np.ndarray] = [np.empty(0)] * len(lengths)
     while order:
         batch = [order.pop()]  # the longest that remains decides how many fit
-        longest = len(videos[batch[0]])
+        longest = lengths[batch[0]]
         while order and longest * (len(batch) + 1) <= FRAMES_PER_BATCH:
-            if not network.config.masks and len(videos[order[-1]]) < longest:
+            if not network.masks and lengths[order[-1]] < longest:
                 break  # padding would take part
             batch.append(order.pop())
-        frames = torch.from_numpy(np.concatenate([videos[n] for n in batch])).to(device)
-        lengths = torch.tensor([len(videos[n]) for n in batch])
-        features = network.self_features(Sequences(frames, lengths)).float().cpu().numpy()
-        for n, padded in zip(batch, features, strict=True):
-            result[n] = padded[: len(videos[n])].copy()
+        frames = zip(*(fetch(n) for n in batch), strict=True)
+        frames = tuple(torch.from_numpy(np.concatenate(of_modality)).to(device) for of_modality in frames)
+        features = network.self_features(Sequences(frames, torch.from_numpy(lengths[batch])))
+        for n, padded in zip(batch, features.float().cpu().numpy(), strict=True):
+            result[n] = padded[: lengths[n]].copy()
     return result

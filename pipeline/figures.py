@@ -57,3 +57,25 @@ def alignment(
         line[0].set_ylabel(label, fontsize=9)
     fig.tight_layout(pad=0.4)
     return fig, axes
+
+
+def loss_curves(panels: dict[str, dict[tuple[str, str], list[float]]]) -> tuple[Figure, np.ndarray]:
+    """Losses over epochs, one panel for each key: (input, seed) -> losses. Inputs of several modalities (`a+b`) begin
+    where the longest of stage one ends."""
+    inputs = list(dict.fromkeys(seen for networks in panels.values() for seen, _ in networks))
+    fig, axes = plt.subplots(1, len(panels), figsize=(max(4.5, 3.2 * len(panels)), 3), sharey=True, squeeze=False)
+    for ax, (title, networks) in zip(axes[0], panels.items(), strict=True):
+        first = max((len(losses) for (seen, _), losses in networks.items() if "+" not in seen), default=0)
+        for (seen, _), losses in networks.items():
+            begins = first if "+" in seen else 0
+            color = PHASE_COLORS[inputs.index(seen) % len(PHASE_COLORS)]
+            ax.plot(np.arange(len(losses)) + 1 + begins, losses, ".-", color=color, label=seen)
+        if any("+" in seen for seen, _ in networks):
+            ax.axvline(first + 0.5, color="#999999", linewidth=0.8, linestyle="--")
+        ax.set(title=title, xlabel="epoch", yscale="log")
+        ax.title.set_fontsize(9)
+    axes[0, 0].set_ylabel("loss, frames²")
+    handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
+    axes[0, 0].legend(handles.values(), handles.keys(), fontsize=7)
+    fig.tight_layout(pad=0.4)
+    return fig, axes

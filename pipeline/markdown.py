@@ -1,11 +1,14 @@
 """One data set's results as Markdown: tables in which every number stands beside its controls."""
 
-from pipeline.table import ALL_ACTIONS, VARIANTS
+from collections.abc import Iterable
+
+from pipeline.table import ALL_ACTIONS, CONTROLS, VARIANTS, method_and_input
 
 METHODS = {
     "la2ds": "LA2DS",
     "time_only": "time only (t/T)",
     "raw_pose": "raw pose",
+    "raw_rgb": "raw picture",
     "untrained": "untrained network",
     "majority": "majority class",
 }
@@ -27,8 +30,11 @@ Every number is on validation videos, with frozen features, and stands beside it
   between two key events. **AP@K**: share of the right phase among the K nearest frames of all other validation videos.
 - **Progression**: R² of linear regressors, one per key event, for (t - event) / T. **Tau**: order of nearest neighbours.
   Both are about time itself, so a clock is good at them; they are there to compare with papers, never as the headline.
-- **Raw pose**: 2D joints relative to the crop box, missing ones interpolated. **Untrained network**: the same network at
-  its initial weights; its positions start as sinusoids, so it is close to a clock. **Majority class**: no feature at all.
+- **Input**: `pose2d`, joint and limb heatmaps; `rgb`, crops of the video; `flow`, their optical flow; `pose2d+rgb`, both
+  fused: encoders trained alone, then together. A label without an input sees 2D poses.
+- **Raw pose**: 2D joints relative to the crop box, missing ones interpolated. **Raw picture**: crops shrunk to 12 x 12
+  pixels. **Untrained network**: the same network at its initial weights; its positions start as sinusoids, so it is
+  close to a clock. **Majority class**: no feature at all.
 - **Clock-broken**: each validation video is cropped to a random window and resampled by a random smooth warp, so that
   the clock tells far less (the time-only rows say how much). Percentages are then of the shorter, broken clip, and
   milliseconds by its nominal frame rate: compare methods within a column, not columns.
@@ -36,6 +42,25 @@ Every number is on validation videos, with frozen features, and stands beside it
   variance of training; ± is the standard deviation over seeds, where there are several. "minus time only" is paired
   over the same videos.
 """
+
+
+def systems(names: Iterable[str]) -> dict[str, str]:
+    """Name -> label of the systems of a table, each method's together; the input is told where a method has several."""
+    names = list(names)
+    found = {name: method_and_input(name) for name in names}
+    several = {method for method, _ in found.values() if sum(other == method for other, _ in found.values()) > 1}
+    return {
+        name: METHODS[method]
+        + (f" ({seen})" if method in several or (method not in CONTROLS and seen != "pose2d") else "")
+        for wanted in METHODS
+        for name, (method, seen) in found.items()
+        if method == wanted
+    }
+
+
+def own(names: Iterable[str]) -> list[str]:
+    """The systems that are not controls."""
+    return [name for name in names if method_and_input(name)[0] == "la2ds"]
 
 
 def section(dataset: str, details: dict, published: dict | None, provenance: dict[str, str]) -> str:
@@ -51,12 +76,13 @@ def section(dataset: str, details: dict, published: dict | None, provenance: dic
         _description(details, provenance),
         _picture(dataset, actions[0], details),
         _headline(details, headline),
+        _training(dataset, details),
     ]
     if len(actions) > 1:
         parts.append(_per_action(scores, actions))
     parts.append(_all_metrics(scores, headline))
     if published:
-        parts.append(_paper(scores[headline]["la2ds"]["plain"], details, published))
+        parts.append(_paper(scores[headline], details, published))
     return "\n".join([*parts, _side_results(details), _notes(details)])
 
 
@@ -67,9 +93,11 @@ def _description(details: dict, provenance: dict[str, str]) -> str:
         f"{action} {facts['train_videos']} train / {facts['val_videos']} val"
         for action, facts in details["actions"].items()
     )
-    seeds = {name for facts in details["actions"].values() for name in facts["methods"] if name.startswith("la2ds")}
+    first = own(details["scores"][next(iter(details["actions"]))])[0]
+    seeds = {name for facts in details["actions"].values() for name in facts["methods"] if name.split()[0] == first}
     text = (
-        f"{kind}Poses: {details['poses']}; {LABELS[details['labels']]}. Videos: {counts}. Training seeds: {len(seeds)}."
+        f"{kind}Poses: {details['poses']}; {LABELS[details['labels']]}. Videos: {counts}. Inputs:"
+        f" {', '.join(details['inputs'])}. Training seeds: {len(seeds)}."
     )
     if details["left_out"]:
         first = "; ".join(f"{name}: {reason}" for name, reason in list(details["left_out"].items())[:3])
@@ -84,8 +112,15 @@ def _picture(dataset: str, action: str, details: dict) -> str:
     pair = " The pair has the median event error." if details["labels"] != "none" else ""
     return (
         f"![Two people, {action}](figures/{dataset}.png)\n\n*{action}: one person's frames, and the frames of another"
-        f" that the embedding and the clock hold for the same moments; a colour is a phase.{pair}*\n"
+        f" that the embedding ({details['inputs'][0]}) and the clock hold for the same moments; a colour is a phase.{pair}*\n"
     )
+
+
+def _training(dataset: str, details: dict) -> str:
+    text = "### Training\n\n" + f"![Training losses of {dataset}](figures/{dataset}_loss.png)\n"
+    if any("+" in seen for seen in details["inputs"]):
+        text += "\n*Stage one trains an encoder of each modality alone, stage two (behind the line) those of an input together.*\n"
+    return text
 
 
 def describe(metric: str) -> tuple[str, int]:
@@ -123,11 +158,12 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def _headline(details: dict, action: str) -> str:
     scores, minus = details["scores"][action], details["minus_time_only"][action]
-    metrics = [metric for metric in ("event_error", "acc_100") if metric in scores["la2ds"]["plain"]]
+    reference = scores[own(scores)[0]]["plain"]
+    metrics = [metric for metric in ("event_error", "acc_100") if metric in reference]
     rows = []
     for metric in metrics or ["tau"]:
-        for method, label in METHODS.items():
-            if method in scores and metric in scores[method]["plain"]:
+        for method, label in systems(scores).items():
+            if metric in scores[method]["plain"]:
                 cells = [number(scores[method][variant].get(metric), metric) for variant in VARIANTS]
                 gaps = [minus.get(method, {}).get(variant, {}).get(metric) for variant in VARIANTS]
                 rows.append([describe(metric)[0], label, *cells, *(number(gap, metric, sign=True) for gap in gaps)])
@@ -136,38 +172,43 @@ def _headline(details: dict, action: str) -> str:
 
 
 def _per_action(scores: dict, actions: list[str]) -> str:
-    methods = [method for method in METHODS if method != "majority"]
-    parts = []
+    labels = systems(scores[actions[0]])
+    labels.pop("majority", None)
+    first, parts = own(labels)[0], []
     for metric, variant in (("acc_100", "plain"), ("event_error", "clock_broken"), ("event_error", "plain")):
         rows = [
             [
                 action,
-                *(number(scores[action].get(method, {}).get(variant, {}).get(metric), metric) for method in methods),
+                *(number(scores[action].get(method, {}).get(variant, {}).get(metric), metric) for method in labels),
             ]
             for action in actions
-            if metric in scores[action]["la2ds"][variant]
+            if metric in scores[action][first][variant]
         ]
         if rows:
             title = f"{describe(metric)[0]}, {variant.replace('_', '-')}"
-            parts.append(f"### Per action: {title}\n\n" + table(["action", *(METHODS[m] for m in methods)], rows))
+            parts.append(f"### Per action: {title}\n\n" + table(["action", *labels.values()], rows))
     return "\n".join(parts)
 
 
 def _all_metrics(scores: dict, action: str) -> str:
-    methods = [method for method in METHODS if any(scores[action].get(method, {}).values())]
+    labels = systems(name for name, variants in scores[action].items() if any(variants.values()))
+    ours = own(labels)
     rows = [
         [describe(metric)[0], variant.replace("_", "-")]
-        + [number(scores[action][m][variant].get(metric), metric, interval=m == "la2ds") for m in methods]
-        for metric in scores[action]["la2ds"]["plain"]
+        + [number(scores[action][m][variant].get(metric), metric, interval=m in ours) for m in labels]
+        for metric in scores[action][ours[0]]["plain"]
         for variant in VARIANTS
     ]
-    return f"### All metrics ({action})\n\n" + table(["metric", "variant", *(METHODS[m] for m in methods)], rows)
+    return f"### All metrics ({action})\n\n" + table(["metric", "variant", *labels.values()], rows)
 
 
-def _paper(ours: dict, details: dict, published: dict) -> str:
+def _paper(scores: dict, details: dict, published: dict) -> str:
     """The paper's own numbers beside ours."""
     columns = published["columns"]
-    rows = [["la2ds, this run", details["poses"], *(number(ours.get(metric), metric, False) for metric in columns)]]
+    rows = []
+    for name in own(scores):
+        values = [number(scores[name]["plain"].get(metric), metric, False) for metric in columns]
+        rows.append([f"la2ds ({method_and_input(name)[1]}), this run", details["poses"], *values])
     for row in published["rows"]:
         rows.append([f"{row['method']}, as published", row["poses"], *(str(value) for value in row["values"])])
     caveat = (
@@ -181,14 +222,16 @@ def _side_results(details: dict) -> str:
     """What the protocol asks to be told as well: logistic regression, milliseconds, undefined taus, label order."""
     rows, orders = [], []
     for action, facts in details["actions"].items():
-        for method in ("la2ds seed 0", "time_only seed 0", "raw_pose seed 0", "untrained seed 0"):
-            for variant, found in facts["methods"].get(method, {}).items():
+        firsts = {key.split()[0]: found for key, found in reversed(facts["methods"].items())}  # of each, the first seed
+        labels = systems(name for name in firsts if name != "majority")
+        for method, label in labels.items():
+            for variant, found in firsts[method].items():
                 cells = [
                     f"{found[key]['value']:.{digits}f}" if key in found else "-"
                     for key, digits in (("acc_100_logistic", 1), ("event_error_ms", 0))
                 ]
                 pairs = f"{found['tau_nan_pairs']} of {found['tau_pairs']}" if "tau_pairs" in found else "-"
-                rows.append([action, METHODS[method.split()[0]], variant.replace("_", "-"), *cells, pairs])
+                rows.append([action, label, variant.replace("_", "-"), *cells, pairs])
         orders.append(f"- {action}: {', '.join(facts['label_order'])}\n")
     header = [
         "action",

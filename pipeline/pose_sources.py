@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from pipeline.markdown import METHODS, describe, number, table
+from pipeline.markdown import describe, number, own, systems, table
 from pipeline.metrics.pck import TORSO, common_joints, pck, torso_size
 from pipeline.sequence import PoseSequences
 from pipeline.table import ALL_ACTIONS, VARIANTS
@@ -48,18 +48,21 @@ def section(group: list[str], datasets: dict[str, PoseSequences], details: dict[
         f"## The same videos, poses of several sources: {', '.join(group)}\n\nTrained and scored each by itself, on"
         f" its own validation videos, as in the paper's Table 13. Validation videos in common: {len(common)} ({counts}).\n"
     )
+    scores_of = {}
+    for name in group:
+        actions = list(details[name]["actions"])
+        scores_of[name] = details[name]["scores"][ALL_ACTIONS if len(actions) > 1 else actions[0]]
+    labels = systems(dict.fromkeys(found for scores in scores_of.values() for found in scores))
     rows = []
     for metric in ("event_error", "acc_100", "tau"):
-        for name in group:
-            actions = list(details[name]["actions"])
-            scores = details[name]["scores"][ALL_ACTIONS if len(actions) > 1 else actions[0]]
+        for name, scores in scores_of.items():
             for variant in VARIANTS:
-                if metric in scores["la2ds"][variant]:
+                if any(metric in scores[ours][variant] for ours in own(scores)):
                     cells = [
-                        number(scores[m].get(variant, {}).get(metric), metric) if m in scores else "-" for m in METHODS
+                        number(scores[m].get(variant, {}).get(metric), metric) if m in scores else "-" for m in labels
                     ]
                     rows.append([describe(metric)[0], variant.replace("_", "-"), name, datasets[name].poses, *cells])
-    parts = [text, table(["metric", "variant", "data set", "poses", *METHODS.values()], rows)]
+    parts = [text, table(["metric", "variant", "data set", "poses", *labels.values()], rows)]
     best_first = sorted(group, key=lambda name: datasets[name].poses != "annotated")
     agreements = [_agreement(reference, other, datasets) for reference, other in combinations(best_first, 2)]
     return "\n".join(parts + [found for found in agreements if found])

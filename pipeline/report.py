@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline import pose_sources
 from pipeline.markdown import INTRODUCTION, section
 from pipeline.sequence import read_sequences
-from pipeline.showcase import draw_alignment
+from pipeline.showcase import draw_alignment, draw_losses
 from pipeline.store import check, write_json
 from pipeline.table import read_rows, write_rows
 
@@ -15,11 +15,13 @@ PAPER = Path(__file__).with_name("paper_results.json")
 SIDE_RESULTS = ("acc_10_logistic", "acc_50_logistic", "acc_100_logistic", "event_error_ms", "tau_nan_pairs")
 
 
-def write_report(datasets: dict[str, str | None], poses: Path, results: Path, models: Path, path: Path) -> dict:
+def write_report(
+    datasets: dict[str, str | None], poses: Path, results: Path, models: Path, fused: Path, path: Path
+) -> dict:
     """Write results.csv, metrics/*.json, plots/, figures/ and report.md below `path`; returns counts for the summary.
 
-    datasets: names, each with results/<name> and models/<name> as `evaluate_dataset` and `train_dataset` wrote them; and
-    the name under which the paper printed results on it, if it did.
+    datasets: names, each with results/<name>, models/<name> and fused/<name> as `evaluate_dataset` and the training stages
+    wrote them; and the name under which the paper printed results on it, if it did.
     """
     published = json.loads(PAPER.read_text(encoding="utf-8"))["results"]
     rows, sections, all_sequences, all_details = [], [], {}, {}
@@ -27,12 +29,17 @@ def write_report(datasets: dict[str, str | None], poses: Path, results: Path, mo
         (path / folder).mkdir(parents=True, exist_ok=True)
     for dataset, paper_name in datasets.items():
         check(models / dataset, {"poses": poses / dataset})
-        check(results / dataset, {"poses": poses / dataset, "models": models / dataset})
+        check(results / dataset, {"poses": poses / dataset, "models": models / dataset, "fused": fused / dataset})
         details = json.loads((results / dataset / "details.json").read_text(encoding="utf-8"))
         write_json(path / "metrics" / f"{dataset}.json", metrics_tree(details))
-        write_plots(dataset, models / dataset / "loss.csv", path / "plots")
+        curves = read_curves(models / dataset / "loss.csv") + read_curves(fused / dataset / "loss.csv")
+        write_plots(dataset, curves, path / "plots")
         sequences, action = read_sequences(poses / dataset), next(iter(details["actions"]))
-        draw_alignment(sequences, results / dataset, action, path / "figures" / f"{dataset}.png")
+        seen = details["inputs"][0]
+        draw_alignment(
+            sequences, results / dataset / "embeddings" / action / seen, action, path / "figures" / f"{dataset}.png"
+        )
+        draw_losses(networks_of(curves), path / "figures" / f"{dataset}_loss.png")
         sections.append(section(dataset, details, published.get(paper_name), sequences.provenance))
         all_sequences[dataset], all_details[dataset] = sequences, details
         rows += read_rows(results / dataset / "results.csv")
@@ -58,12 +65,24 @@ def metrics_tree(details: dict) -> dict:
     return tree
 
 
-def write_plots(dataset: str, losses: Path, path: Path) -> None:
+def read_curves(path: Path) -> list[dict[str, str]]:
+    """The rows of a loss.csv that a training stage wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_plots(dataset: str, curves: list[dict[str, str]], path: Path) -> None:
     """One small CSV per network and curve, which DVC draws."""
-    with losses.open(newline="", encoding="utf-8") as file:
-        curves = list(csv.DictReader(file))
     for curve in ("loss", "learning_rate"):
-        for action, seed in dict.fromkeys((row["action"], row["seed"]) for row in curves):
-            lines = [f"{r['epoch']},{r[curve]}\n" for r in curves if (r["action"], r["seed"]) == (action, seed)]
-            file = path / curve / f"{dataset}_{action}_seed{seed}.csv"
+        for network, rows in networks_of(curves).items():
+            lines = [f"{row['epoch']},{row[curve]}\n" for row in rows]
+            file = path / curve / f"{dataset}_{'_'.join(network)}.csv"
             file.write_text(f"epoch,{curve}\n" + "".join(lines), encoding="utf-8")
+
+
+def networks_of(curves: list[dict[str, str]]) -> dict[tuple[str, str, str], list[dict[str, str]]]:
+    """(action, input, seed) -> the rows of one network."""
+    networks: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    for row in curves:
+        networks.setdefault((row["action"], row["input"], f"seed{row['seed']}"), []).append(row)
+    return networks

@@ -1,11 +1,11 @@
-"""The alignment that a report shows: two validation videos, by the learned embedding and by the clock."""
+"""The pictures of a report: an alignment of two validation videos, by embedding and by clock; the losses."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.figures import alignment
+from pipeline.figures import alignment, loss_curves
 from pipeline.metrics.clips import Clips, labelled_clips
 from pipeline.metrics.event_error import event_errors
 from pipeline.metrics.kendall import nearest_frames
@@ -28,22 +28,25 @@ def median_pair(clips: Clips) -> tuple[int, int]:
     return int(query), int(other)
 
 
-def load_embedding(results: Path, action: str, names: tuple[str, ...]) -> np.ndarray:
-    """(F, D) features of the named videos, in their order, by the first seed's network; written by `evaluate_dataset`."""
-    with np.load(min((results / "embeddings" / action).glob("seed_*.npz"))) as stored:
+def load_embedding(folder: Path, names: tuple[str, ...]) -> np.ndarray:
+    """(F, D) features of the named videos, in their order, by the first seed's network.
+
+    folder: embeddings/<action>/<input> of what `evaluate_dataset` wrote.
+    """
+    with np.load(min(folder.glob("seed_*.npz"))) as stored:
         offsets, features = stored["offsets"], stored["features"]
         place = {name: slice(*offsets[n : n + 2]) for n, name in enumerate(stored["names"].tolist())}
     return np.concatenate([features[place[name]] for name in names])
 
 
-def draw_alignment(sequences: PoseSequences, results: Path, action: str, path: Path) -> None:
+def draw_alignment(sequences: PoseSequences, embeddings: Path, action: str, path: Path) -> None:
     """Write a PNG: frames of one video, the nearest frames of another by the first seed's embedding, and by t/T.
 
-    results: the folder that `evaluate_dataset` wrote.
+    embeddings: as of `load_embedding`.
     """
     numbers = sequences.where(action, "val")
     clips = labelled_clips(sequences, numbers)
-    clips = replace(clips, features=load_embedding(results, action, clips.names))
+    clips = replace(clips, features=load_embedding(embeddings, clips.names))
     query, other = median_pair(clips)
     length, other_length = (int(clips.lengths[n]) for n in (query, other))
     shown = np.linspace(0, length - 1, NUM_COLUMNS).round().astype(int)
@@ -57,4 +60,13 @@ def draw_alignment(sequences: PoseSequences, results: Path, action: str, path: P
     rows = {"one person": shown, "another, by LA2DS": matched, "another, by the clock": by_clock}
     row_of = dict(zip(rows, ("query", "other", "other"), strict=True))
     fig, _ = alignment({label: list(frames) for label, frames in rows.items()}, poses, sequences.skeleton, row_of)
+    fig.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def draw_losses(networks: dict[tuple[str, str, str], list[dict[str, str]]], path: Path) -> None:
+    """Write a PNG: the losses of both stages, one panel an action; networks: (action, input, seed) -> rows of loss.csv."""
+    panels: dict[str, dict[tuple[str, str], list[float]]] = {}
+    for (action, seen, seed), rows in networks.items():
+        panels.setdefault(action, {})[seen, seed] = [float(row["loss"]) for row in rows]
+    fig, _ = loss_curves(panels)
     fig.savefig(path, dpi=110, metadata={"Software": None})

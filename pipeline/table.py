@@ -12,7 +12,21 @@ from pipeline.config import InputError
 
 COLUMNS = ("dataset", "action", "method", "input", "poses", "metric", "variant", "seed", "value", "low", "high")
 VARIANTS = ("plain", "clock_broken")
+CONTROLS = {"time_only": "time", "raw_pose": "pose2d", "raw_rgb": "rgb", "majority": "none"}  # method -> its only input
 ALL_ACTIONS = "mean"  # the action of rows that are means over a data set's actions
+
+
+def system(method: str, modalities: str) -> str:
+    """One name for a method with its input: `la2ds` sees pose2d, `la2ds_rgb` and `la2ds_pose2d+rgb` what they say."""
+    return method if method in CONTROLS or modalities == "pose2d" else f"{method}_{modalities}"
+
+
+def method_and_input(name: str) -> tuple[str, str]:
+    """Back from `system`."""
+    if name in CONTROLS:
+        return name, CONTROLS[name]
+    method, _, modalities = name.partition("_")
+    return method, modalities or "pose2d"
 
 
 def write_rows(rows: Iterable[dict], path: Path) -> None:

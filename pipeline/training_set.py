@@ -1,65 +1,78 @@
-"""The training videos of one action, in memory, from the pose store and the heatmap store."""
+"""The training videos of one action: their skeletons in memory, and every modality that is trained on them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from pipeline.augmentation import AugmentationConfig, augment
 from pipeline.crop import to_grid
-from pipeline.heatmap import grid_sigma
-from pipeline.heatmap_store import HeatmapStore
-from pipeline.sequence import PoseSequences
+from pipeline.modalities.base import Modality
+from pipeline.modalities.registry import load_modalities
+from pipeline.modalities.stores import Stores
+from pipeline.models.network import Sequences
 from pipeline.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
 class TrainingVideo:
-    """One video as training sees it (T frames, K joints, C channels, S heatmap size).
+    """One video's skeletons, to augment (T frames, K joints).
 
-    heatmaps (T, C, S, S) uint8. uv (T, K, 2) float32 heatmap coordinates and confidence (T, K), to augment and render
-    again. px_per_cell (2,): frame pixels per heatmap pixel. sigma (2,): heatmap pixels.
+    number: in the pose store. uv (T, K, 2) float32 heatmap coordinates. confidence (T, K). px_per_cell (2,): frame
+    pixels per heatmap pixel.
     """
 
-    heatmaps: np.ndarray
+    number: int
     uv: np.ndarray
     confidence: np.ndarray
     px_per_cell: np.ndarray
-    sigma: np.ndarray
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The training videos of one action and how their heatmaps are rendered."""
+    """The training videos of one action. size_px: of a heatmap."""
 
     videos: list[TrainingVideo]
     skeleton: Skeleton
-    channels: str
-
-    @property
-    def size_px(self) -> int:
-        return self.videos[0].heatmaps.shape[-1]
-
-    @property
-    def num_channels(self) -> int:
-        return self.videos[0].heatmaps.shape[1]
+    size_px: int
+    modalities: dict[str, Modality]
 
     @property
     def lengths(self) -> np.ndarray:
-        return np.array([len(video.heatmaps) for video in self.videos])
+        return np.array([len(video.uv) for video in self.videos])
+
+    def sample(
+        self, batch: Sequence[int], config: AugmentationConfig, rng: np.random.Generator, device: torch.device
+    ) -> tuple[Sequences, Sequences, Tensor]:
+        """The originals of a batch, one augmented version of each, and i_gt (B, N); all modalities show the same frames."""
+        videos = [self.videos[i] for i in batch]
+        drawn = [augment(v.uv, v.confidence, v.px_per_cell, self.skeleton, self.size_px, config, rng) for v in videos]
+        numbers = [v.number for v in videos]
+        pairs = [modality.pairs(numbers, drawn, config, rng, device) for modality in self.modalities.values()]
+        originals, augmented = zip(*pairs, strict=True)
+        index = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(d.index) for d in drawn], batch_first=True)
+        return (
+            Sequences(originals, torch.tensor([len(v.uv) for v in videos])),
+            Sequences(augmented, torch.tensor([len(d.uv) for d in drawn])),
+            index.to(device),
+        )
 
 
-def load_training_set(sequences: PoseSequences, store: HeatmapStore, action: str) -> TrainingSet:
-    """Read the training videos of an action; their heatmaps stay in memory (C * S * S bytes a frame)."""
+def load_training_set(stores: Stores, action: str, modalities: Sequence[str]) -> TrainingSet:
+    """The training videos of an action, as the given modalities show them."""
+    sequences, store = stores.sequences, stores.heatmaps
     size_px = store.config.size_px
     videos = []
     for n in sequences.where(action, "train"):
         frames, box = sequences.frames(n), store.boxes[n]
         videos.append(
             TrainingVideo(
-                heatmaps=store.frames(frames),
+                number=n,
                 uv=to_grid(sequences.joints[frames], box, size_px),
                 confidence=sequences.confidence[frames],
                 px_per_cell=(box[2:] / size_px).astype(np.float32),
-                sigma=grid_sigma(box, store.config),
             )
         )
-    return TrainingSet(videos, sequences.skeleton, store.config.channels)
+    return TrainingSet(videos, sequences.skeleton, size_px, load_modalities(modalities, stores))

@@ -12,14 +12,16 @@ import yaml
 from pydantic import ValidationError
 
 from pipeline.config import Config, InputError
+from pipeline.inputs import Inputs, needs_pictures
 
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-DETECTIONS, EXTRACTED, POSES, HEATMAPS, MODELS, RESULTS, REPORTS = (
-    Path("data") / name for name in ("detections", "extracted", "poses", "heatmaps", "models", "results", "reports")
+DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, MODELS, FUSED, RESULTS, REPORTS = (
+    Path("data") / name
+    for name in ("detections", "extracted", "poses", "heatmaps", "frames", "models", "fused", "results", "reports")
 )
-SECTIONS = {"films", "datasets", "project", "render", "presets", "evaluate"}
+SECTIONS = {"films", "datasets", "project", "render", "frames", "presets", "fusion", "evaluate"}
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the data set: its key below `datasets` in params.yaml.")]
 ParamsOption = Annotated[Path, typer.Option(help="The parameter file.")]
@@ -28,10 +30,15 @@ Settings = TypeVar("Settings", bound=Config)
 
 
 class DatasetEntry(Config):
-    """One entry below `datasets`: where the poses come from, and the training preset by name."""
+    """One entry below `datasets`: where the poses come from, the training preset by name, and what networks see."""
 
     source: dict
     preset: str
+    inputs: Inputs
+
+    @property
+    def needs_pictures(self) -> bool:
+        return needs_pictures(self.inputs)
 
 
 class Params:

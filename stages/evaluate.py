@@ -1,13 +1,16 @@
-"""Embed the videos of a data set and score the method and its controls, plain and clock-broken."""
+"""Embed the videos of a data set and score every input and the controls, plain and clock-broken."""
 
 import time
 
 import typer
 
 from pipeline.evaluation import EvaluateConfig
+from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
 from pipeline.results import evaluate_dataset
 from stages.base import (
+    FRAMES,
+    FUSED,
     HEATMAPS,
     MODELS,
     PARAMS,
@@ -27,11 +30,11 @@ app = typer.Typer(add_completion=False)
 @stage
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
-    config = Params(params).section("evaluate", EvaluateConfig)
+    settings = Params(params)
+    config, inputs = settings.section("evaluate", EvaluateConfig), settings.dataset(dataset).inputs
+    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
     with progress_bar("actions") as progress:
-        done = evaluate_dataset(
-            POSES / dataset, HEATMAPS / dataset, MODELS / dataset, RESULTS / dataset, config, progress
-        )
+        done = evaluate_dataset(paths, MODELS / dataset, FUSED / dataset, RESULTS / dataset, config, inputs, progress)
     summary(started, dataset=dataset, **done)
 
 

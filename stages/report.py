@@ -5,7 +5,7 @@ import time
 import typer
 
 from pipeline.report import write_report
-from stages.base import MODELS, PARAMS, POSES, REPORTS, RESULTS, Params, ParamsOption, stage, summary
+from stages.base import FUSED, MODELS, PARAMS, POSES, REPORTS, RESULTS, Params, ParamsOption, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -16,7 +16,7 @@ def main(params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
     settings = Params(params)
     readers = {name: settings.dataset(name).source.get("reader") for name in settings.datasets}
-    done = write_report(readers, POSES, RESULTS, MODELS, REPORTS)
+    done = write_report(readers, POSES, RESULTS, MODELS, FUSED, REPORTS)
     summary(started, **done, report=REPORTS / "report.md")
 
 

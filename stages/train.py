@@ -1,12 +1,16 @@
-"""Train one alignment network for each action and seed of a data set, without labels."""
+"""Stage one: train an encoder of each modality alone, for each action and seed of a data set, without labels."""
 
 import time
 
 import typer
 
+from pipeline.inputs import encoders
+from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
-from pipeline.training import TrainConfig, train_dataset
+from pipeline.training import TrainConfig
+from pipeline.training_runs import train_dataset
 from stages.base import (
+    FRAMES,
     HEATMAPS,
     MODELS,
     PARAMS,
@@ -27,10 +31,13 @@ app = typer.Typer(add_completion=False)
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
     settings = Params(params)
-    config = settings.section(f"presets.{settings.dataset(dataset).preset}", TrainConfig)
+    entry = settings.dataset(dataset)
+    config = settings.section(f"presets.{entry.preset}", TrainConfig)
+    modalities = encoders(entry.inputs)
+    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
     with progress_bar("frames") as progress:
-        done = train_dataset(POSES / dataset, HEATMAPS / dataset, MODELS / dataset, config, progress)
-    summary(started, dataset=dataset, **done, size=size_of(MODELS / dataset))
+        done = train_dataset(paths, MODELS / dataset, config, modalities, progress)
+    summary(started, dataset=dataset, modalities="+".join(modalities), **done, size=size_of(MODELS / dataset))
 
 
 if __name__ == "__main__":

@@ -93,7 +93,17 @@ def test_what_the_code_imports_is_installed_without_the_test_tools():
     named = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "yaml": "pyyaml"}
     own = {"pipeline", "stages", "commands"}
     # These come with `make`, `make openpifpaf` and an extra; who lacks one is told how to get it.
-    own |= {"mediapipe", "openpifpaf", "torchvision", "onnxruntime", "distributed", "ezc3d", "movement", "smplx"}
+    own |= {
+        "mediapipe",
+        "openpifpaf",
+        "torchvision",
+        "onnxruntime",
+        "distributed",
+        "ezc3d",
+        "movement",
+        "smplx",
+        "timm",
+    }
     for file in [*ROOT.glob("pipeline/**/*.py"), *ROOT.glob("stages/*.py"), *ROOT.glob("commands/*.py")]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from pipeline.metrics.clips import Clips, distance_blocks
 
@@ -74,7 +75,8 @@ def fit_logistic(features: np.ndarray, phase: np.ndarray) -> Predict:
     if (only := _only_phase(phase)) is not None:
         return only
     model = LogisticRegression(C=1.0, max_iter=MAX_ITERATIONS)
-    with warnings.catch_warnings():
+    # On one thread: its many small products take several times as long where two threads share them.
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(features.astype(np.float64), phase)
     if model.n_iter_.max() >= MAX_ITERATIONS:

@@ -1,11 +1,14 @@
 """Controls: what a number is worth is told by methods that see no pose (time only), no network, or no feature at all.
 
-The untrained network is a control too, but it is an embedding like any other. Shapes: N sequences, F frames, K joints.
+The untrained network is a control too, but it is an embedding like any other. Shapes: N sequences, F frames, K joints, S pixels.
 """
 
 from itertools import pairwise
 
+import cv2
 import numpy as np
+
+PICTURE_PX = 12  # the side of what raw_rgb compares
 
 
 def time_only(lengths: np.ndarray) -> np.ndarray:
@@ -31,6 +34,12 @@ def raw_pose(joints: np.ndarray, confidence: np.ndarray, boxes: np.ndarray, offs
             for axis in range(2):
                 part[missing, k, axis] = np.interp(missing, known, part[known, k, axis])
     return pose.reshape(len(pose), -1).astype(np.float32)
+
+
+def raw_rgb(frames: np.ndarray) -> np.ndarray:
+    """(F, 432) float32 in [0, 1]: crops (F, S, S, 3) uint8 shrunk to 12 x 12 RGB pixels."""
+    small = [cv2.resize(frame, (PICTURE_PX, PICTURE_PX), interpolation=cv2.INTER_AREA) for frame in frames]
+    return (np.stack(small).reshape(len(frames), -1) / 255).astype(np.float32)
 
 
 def majority(phase: np.ndarray) -> int:

@@ -1,19 +1,23 @@
-"""The alignment network: encoder, cross-attention module, projection head (paper Fig. 2), and its settings.
+"""The alignment network: an encoder and a cross-attention module for each modality, late fusion of several, projection
+head (paper Figs. 2 and 5), and its settings.
 
-Shapes: F frames of all sequences together, B sequences, T frames of the longest one, C channels, S heatmap size, D width.
+Shapes: F frames of all sequences together, B sequences, T frames of the longest one, D width.
 """
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.config import Config
 from pipeline.models.cross_attention import CrossAttention
+from pipeline.models.fusion import Fusion
 from pipeline.models.heads import ProjectionHead
 from pipeline.models.positions import TemporalPositions
+from pipeline.models.pretrained import BackboneConfig, PretrainedImage
 from pipeline.models.vivit import SpatialMLP, SpatialTransformer, TemporalTransformer, ViViT
 
 
@@ -25,11 +29,13 @@ class ModelConfig(Config):
     head_width: int = Field(64, gt=0)
     mlp_width: int = Field(768, gt=0)
     patch_px: int = Field(10, gt=0)
+    input_px: int | None = Field(None, gt=0)  # frames are shrunk to this side first; None: as they are stored
     spatial_depth: int = Field(4, ge=0)
     temporal_depth: int = Field(4, ge=0)
     cross_depth: int = Field(4, ge=0)
     max_frames: int | None = Field(None, gt=0)  # None: the longest training sequence
-    spatial: Literal["transformer", "mlp"] = "transformer"
+    spatial: Literal["transformer", "mlp", "pretrained"] = "transformer"
+    backbone: BackboneConfig = BackboneConfig()  # of `spatial: pretrained`
     temporal_transformer: bool = True
     cross_attention: bool = True
     attention: Literal["linear", "softmax"] = "linear"  # of the cross layers
@@ -40,24 +46,35 @@ class ModelConfig(Config):
     masks: bool = True  # False: padding takes part, as in CASA's code
 
 
-class Sequences(NamedTuple):
-    """B sequences on one device: frames (F, C, S, S) uint8, concatenated, and lengths (B,) on the CPU."""
+class BranchSpec(NamedTuple):
+    """What a branch is built from. shape: of a frame of its modality, (C, S, S) for a grid."""
 
-    frames: UInt8[Tensor, "F C S S"]
+    config: ModelConfig
+    shape: tuple[int, ...]
+
+
+class Sequences(NamedTuple):
+    """B sequences on one device: frames of each modality (F, ...), concatenated, and lengths (B,) on the CPU.
+
+    All modalities show the same frames, so that there is one `lengths`.
+    """
+
+    frames: tuple[Tensor, ...]
     lengths: Int64[Tensor, " B"]
 
     @property
     def keep(self) -> Bool[Tensor, "B T"]:
         """True where a padded position holds a frame."""
-        return (torch.arange(int(self.lengths.max())) < self.lengths[:, None]).to(self.frames.device)
+        return (torch.arange(int(self.lengths.max())) < self.lengths[:, None]).to(self.frames[0].device)
 
 
-class AlignmentNetwork(nn.Module):
-    """Embeds two sequences in each other's sight."""
+class Branch(nn.Module):
+    """One modality: its encoder and its own cross-attention module."""
 
-    def __init__(self, config: ModelConfig, num_channels: int, size_px: int, max_frames: int):
+    def __init__(self, spec: BranchSpec, max_frames: int, load: bool):
         super().__init__()
-        self.config = config
+        config = spec.config
+        self.masks = config.masks
         max_frames = config.max_frames or max_frames
         block = {"width": config.width, "heads": config.heads, "head_width": config.head_width}
 
@@ -68,38 +85,76 @@ class AlignmentNetwork(nn.Module):
                 else None
             )
 
-        if config.spatial == "transformer":
-            patches = (num_channels, size_px, config.patch_px, config.positional_encoding)
-            spatial = SpatialTransformer(*patches, depth=config.spatial_depth, mlp_width=config.mlp_width, **block)
-        else:
-            spatial = SpatialMLP(num_channels, size_px, config.width)
+        spatial = _spatial(spec, load)
         temporal = None
         if config.temporal_transformer:
             temporal = TemporalTransformer(
                 positions(), depth=config.temporal_depth, mlp_width=config.mlp_width, **block
             )
-        self.encoder = ViViT(spatial, temporal, config.centered)
+        self.encoder = ViViT(spatial, temporal, config.centered, config.input_px)
         self.cross = None
         if config.cross_attention:
             self.cross = CrossAttention(positions(), depth=config.cross_depth, attention=config.attention, **block)
-        self.head = ProjectionHead(config.width) if config.projection_head else nn.Identity()
+
+    def forward(self, a: Tensor, b: Tensor, lengths, keep) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:
+        """u of two sequences in each other's sight; lengths and keep are those of a and of b."""
+        keep = keep if self.masks else (None, None)
+        u_a = self.encoder(a, lengths[0], keep[0])
+        u_b = u_a if b is a else self.encoder(b, lengths[1], keep[1])
+        return (u_a, u_b) if self.cross is None else self.cross(u_a, u_b, lengths, keep)
+
+
+class AlignmentNetwork(nn.Module):
+    """Embeds two sequences in each other's sight: a branch for each modality, in the given order.
+
+    load: read a backbone's pretrained weights; False where a checkpoint is loaded into the network afterwards.
+    """
+
+    def __init__(self, specs: Mapping[str, BranchSpec], max_frames: int, load: bool = True):
+        super().__init__()
+        self.specs, self.max_frames = dict(specs), max_frames
+        configs = [spec.config for spec in specs.values()]
+        self.masks = all(config.masks for config in configs)
+        self.branches = nn.ModuleDict({name: Branch(spec, max_frames, load) for name, spec in specs.items()})
+        self.fusion = Fusion([config.width for config in configs]) if len(configs) > 1 else None
+        self.head = ProjectionHead(configs[0].width) if configs[0].projection_head else nn.Identity()
 
     def features(self, a: Sequences, b: Sequences) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:
         """u of both sequences, before the projection head."""
-        keep = (self._keep(a), self._keep(b))
-        u_a, u_b = self.encoder(a.frames, a.lengths, keep[0]), self.encoder(b.frames, b.lengths, keep[1])
-        return (u_a, u_b) if self.cross is None else self.cross(u_a, u_b, (a.lengths, b.lengths), keep)
+        lengths, keep = (a.lengths, b.lengths), (a.keep, b.keep)
+        pairs = zip(self.branches.values(), a.frames, b.frames, strict=True)
+        u = [branch(of_a, of_b, lengths, keep) for branch, of_a, of_b in pairs]
+        u_a, u_b = zip(*u, strict=True)
+        return (u_a[0], u_b[0]) if self.fusion is None else (self.fusion(u_a), self.fusion(u_b))
 
     def self_features(self, a: Sequences) -> Float[Tensor, "B T D"]:
         """u of sequences each paired with itself: what is evaluated (encoded once)."""
-        keep = self._keep(a)
-        u = self.encoder(a.frames, a.lengths, keep)
-        return u if self.cross is None else self.cross(u, u, (a.lengths, a.lengths), (keep, keep))[0]
+        return self.features(a, a)[0]
 
     def forward(self, a: Sequences, b: Sequences) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:
         """z of both sequences, for the loss."""
         u_a, u_b = self.features(a, b)
         return self.head(u_a), self.head(u_b)
 
-    def _keep(self, sequences: Sequences) -> Bool[Tensor, "B T"] | None:
-        return sequences.keep if self.config.masks else None
+
+def _spatial(spec: BranchSpec, load: bool) -> nn.Module:
+    """What makes one vector of each frame."""
+    config, shape = spec
+    if config.spatial == "mlp":
+        return SpatialMLP(
+            shape if config.input_px is None else (shape[0], config.input_px, config.input_px), config.width
+        )
+    num_channels, size_px = shape[0], config.input_px or shape[1]
+    if config.spatial == "pretrained":
+        return PretrainedImage(config.backbone, num_channels, size_px, config.width, load=load)
+    return SpatialTransformer(
+        num_channels,
+        size_px,
+        config.patch_px,
+        config.positional_encoding,
+        width=config.width,
+        depth=config.spatial_depth,
+        heads=config.heads,
+        head_width=config.head_width,
+        mlp_width=config.mlp_width,
+    )

@@ -1,16 +1,25 @@
-"""The self-attention encoder: ViViT's factorised encoder over heatmap frames (paper section 3.3, Arnab et al., 2021).
+"""The self-attention encoder: ViViT's factorised encoder over frames (paper section 3.3, Arnab et al., 2021).
 
 Shapes: F frames of all sequences together, B sequences, T frames of the longest one, C channels, S heatmap size,
 P patches, D width.
 """
 
+import math
+
 import torch
-from jaxtyping import Float, Int64, UInt8
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from pipeline.config import InputError
 from pipeline.models.attention import Block
 from pipeline.models.positions import TemporalPositions
+
+# What the spatial transformer keeps for the backward pass is about 80 kB a token and 4 blocks: beyond TOKENS in one
+# call it goes through the frames block by block, and computes each block again on the way back.
+TOKENS = 65_536
+TOKENS_PER_BLOCK = 16_384
 
 
 def pad(x: Float[Tensor, "F D"], lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"]:
@@ -37,11 +46,12 @@ class SpatialTransformer(nn.Module):
         super().__init__()
         if size_px % patch_px:
             raise InputError(
-                f"Expected a heatmap size that patch_px divides, but got {size_px} and {patch_px} in params.yaml. Change one."
+                f"Expected frames of a size that patch_px divides, but got {size_px} and {patch_px} in params.yaml. Change one."
             )
         self.patch_px = patch_px
+        self.num_tokens = (size_px // patch_px) ** 2
         self.embed = nn.Linear(num_channels * patch_px**2, width)
-        self.positions = nn.Parameter(torch.randn((size_px // patch_px) ** 2, width) * 0.02) if positions else None
+        self.positions = nn.Parameter(torch.randn(self.num_tokens, width) * 0.02) if positions else None
         self.blocks = nn.ModuleList(Block(width, heads, head_width, mlp_width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
@@ -58,15 +68,15 @@ class SpatialTransformer(nn.Module):
 
 
 class SpatialMLP(nn.Module):
-    """The ablation "without spatial transformer": an MLP over the flattened heatmaps of a frame."""
+    """The ablation "without spatial transformer": an MLP over the flattened frame."""
 
-    def __init__(self, num_channels: int, size_px: int, width: int):
+    num_tokens = 1
+
+    def __init__(self, shape: tuple[int, ...], width: int):
         super().__init__()
-        self.mlp = nn.Sequential(
-            nn.Flatten(), nn.Linear(num_channels * size_px**2, width), nn.ReLU(), nn.Linear(width, width)
-        )
+        self.mlp = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width), nn.ReLU(), nn.Linear(width, width))
 
-    def forward(self, x: Float[Tensor, "F C S S"]) -> Float[Tensor, "F D"]:
+    def forward(self, x: Float[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
         return self.mlp(x)
 
 
@@ -97,15 +107,30 @@ class TemporalTransformer(nn.Module):
 
 
 class ViViT(nn.Module):
-    """Concatenated uint8 frames of B sequences -> (B, T, D), padded; only real frames pass the spatial part."""
+    """Concatenated frames of B sequences -> (B, T, D), padded; only real frames pass the spatial part.
 
-    def __init__(self, spatial: nn.Module, temporal: TemporalTransformer | None, centered: bool):
+    Frames are (F, C, S, S) uint8, or (F, ...) floats as they are. input_px: the side to which a grid is shrunk first.
+    """
+
+    def __init__(self, spatial: nn.Module, temporal: TemporalTransformer | None, centered: bool, input_px: int | None):
         super().__init__()
-        self.spatial, self.temporal, self.centered = spatial, temporal, centered
+        self.spatial, self.temporal, self.centered, self.input_px = spatial, temporal, centered, input_px
 
-    def forward(self, frames: UInt8[Tensor, "F C S S"], lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
-        tokens = self.spatial(frames.float() / 255)
+    def forward(self, frames: Tensor, lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
+        tokens = self._tokens(frames)
         if self.centered:
             tokens = torch.cat([own - own.mean(dim=0) for own in tokens.split(lengths.tolist())])
         x = pad(tokens, lengths)
         return x if self.temporal is None else self.temporal(x, lengths, keep)
+
+    def _tokens(self, frames: Tensor) -> Float[Tensor, "F D"]:
+        if len(frames) * self.spatial.num_tokens <= TOKENS:
+            return self._frame_tokens(frames)
+        blocks = frames.split(max(1, TOKENS_PER_BLOCK // self.spatial.num_tokens))
+        return torch.cat([checkpoint(self._frame_tokens, block, use_reentrant=False) for block in blocks])
+
+    def _frame_tokens(self, frames: Tensor) -> Float[Tensor, "F D"]:
+        x = frames.float().div_(255) if frames.dtype == torch.uint8 else frames
+        if self.input_px and self.input_px != x.shape[-1]:
+            x = F.interpolate(x, self.input_px, mode="area")
+        return self.spatial(x)

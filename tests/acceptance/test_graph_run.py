@@ -22,7 +22,7 @@ ENVIRONMENT |= {
     "GIT_COMMITTER_NAME": "t",
     "GIT_COMMITTER_EMAIL": "t@t",
 }
-CACHED = ("extracted", "poses", "heatmaps", "models", "results")
+CACHED = ("extracted", "poses", "heatmaps", "frames", "models", "fused", "results")
 
 pytestmark = pytest.mark.slow
 
@@ -45,11 +45,14 @@ def make_project(path: Path) -> Path:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     studio = params["datasets"]["studio"]
     studio["source"] |= {"train_videos": 4, "val_videos": 3, "actions": ["squat", "jumping_jack"]}
-    other = {**studio, "source": {**studio["source"], "actions": ["squat"], "seed": 1}}
+    other = {**studio, "inputs": [["pose2d"]], "source": {**studio["source"], "actions": ["squat"], "seed": 1}}
     params["datasets"] = {"studio": studio, "other": other}
     small = {"width": 32, "heads": 2, "head_width": 16, "mlp_width": 64, "temporal_depth": 1, "cross_depth": 1}
     params["presets"]["quick"] |= {"epochs": 3, "passes_per_epoch": 2, "milestones": [2]}
     params["presets"]["quick"]["model"] |= small
+    params["presets"]["quick"]["modalities"]["rgb"] |= {"epochs": 2}
+    params["fusion"]["quick"] |= {"epochs": 2, "passes_per_epoch": 1}
+    params["frames"]["size_px"] = 48
     params["evaluate"]["bootstrap_resamples"] = 50
     write_params(path, params)
     run(path, "git", "init", "-q")
@@ -88,7 +91,7 @@ def ran(output: str) -> set[str]:
     return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
 
 
-LATER = {f"{stage}@{name}" for stage in ("render", "train", "evaluate") for name in ("studio", "other")}
+LATER = {f"{stage}@{name}" for stage in ("render", "train", "fuse", "evaluate") for name in ("studio", "other")}
 
 
 def test_the_long_table_is_complete(project):
@@ -107,7 +110,13 @@ def test_the_long_table_is_complete(project):
         "low",
         "high",
     ]
-    assert {row["method"] for row in rows} == {"la2ds", "time_only", "raw_pose", "untrained", "majority"}
+    controls = {("time_only", "time"), ("raw_pose", "pose2d"), ("majority", "none")}
+    own = {(method, seen) for method in ("la2ds", "untrained") for seen in ("pose2d", "rgb", "pose2d+rgb")}
+    for name, systems in (
+        ("studio", own | controls | {("raw_rgb", "rgb")}),
+        ("other", {("la2ds", "pose2d"), ("untrained", "pose2d")} | controls),
+    ):
+        assert {(row["method"], row["input"]) for row in rows if row["dataset"] == name} == systems
     assert {row["variant"] for row in rows} == {"plain", "clock_broken"}
     metrics = {
         "acc_10",
@@ -139,6 +148,11 @@ def test_the_report_names_controls_and_says_synthetic(project):
         "majority",
         "clock-broken",
         "figures/studio.png",
+        "LA2DS (pose2d) |",
+        "LA2DS (rgb) |",
+        "LA2DS (pose2d+rgb) |",
+        "raw picture",
+        "figures/studio_loss.png",
     ):
         assert text in report
     assert (project / "data/reports/figures/studio.png").stat().st_size > 10_000
@@ -159,7 +173,7 @@ def test_a_changed_data_set_runs_alone(project):
     params = read_params(project)
     params["datasets"]["other"]["source"]["train_videos"] = 5
     write_params(project, params)
-    assert ran(run(project, "dvc", "repro")) == {"extract@other", "project@other", "report"} | {
+    assert ran(run(project, "dvc", "repro")) == {"extract@other", "project@other", "frames@other", "report"} | {
         s for s in LATER if s.endswith("@other")
     }
     write_params(project, before)
@@ -178,10 +192,20 @@ def test_a_committed_change_runs_what_reads_it_and_shows_in_the_diffs(project):
     assert any(".la2ds." in key for key in changed) and not any(".time_only." in key for key in changed)
     run(project, "dvc", "plots", "diff", "HEAD~1", "--out", "plots_html")
     page = (project / "plots_html/index.html").read_text()
-    assert "studio_squat_seed0" in page and "HEAD~1" in page
+    assert "studio_squat_pose2d+rgb_seed0" in page and "HEAD~1" in page
     write_params(project, before)
     run(project, "dvc", "repro")
     run(project, "git", "commit", "-qam", "back")
+
+
+def test_a_changed_fusion_leaves_the_encoders_alone(project):
+    before = read_params(project)
+    params = read_params(project)
+    params["fusion"]["quick"]["learning_rate"] = 0.01
+    write_params(project, params)
+    assert ran(run(project, "dvc", "repro")) == {"fuse@studio", "fuse@other", "evaluate@studio", "report"}
+    write_params(project, before)
+    run(project, "dvc", "repro")
 
 
 def test_killed_in_training_it_goes_on_and_ends_in_the_same_bytes(project, tmp_path):
@@ -196,7 +220,7 @@ def test_killed_in_training_it_goes_on_and_ends_in_the_same_bytes(project, tmp_p
     )
     try:
         deadline = time.monotonic() + 300
-        while not list(other.glob("data/models/*.partial/*/checkpoints_0/progress.json")):
+        while not list(other.glob("data/models/*.partial/*/*/checkpoints_0/progress.json")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
     finally:
@@ -248,7 +272,7 @@ def test_a_truncated_store_is_one_line_and_keeps_what_was_computed(project):
     shard.write_bytes(content)
 
 
-@pytest.mark.parametrize("stage", ["project", "render", "train", "evaluate", "report"])
+@pytest.mark.parametrize("stage", ["project", "render", "frames", "train", "fuse", "evaluate", "report"])
 def test_every_stage_tells_what_it_does(stage):
     output = subprocess.run(
         [sys.executable, "-m", f"stages.{stage}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True

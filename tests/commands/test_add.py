@@ -78,6 +78,30 @@ def error_of(*arguments):
     return next(line for line in result.stderr.splitlines() if line.startswith("error: "))
 
 
+def test_inputs_stand_in_the_entry_and_wrong_ones_are_refused(project):
+    film(*(f"clips/{n}.mp4" for n in range(10)))
+    entry, _ = added("clips", "--name", "new", "--inputs", "pose2d,rgb,pose2d+rgb")
+    assert entry["inputs"] == [["pose2d"], ["rgb"], ["pose2d", "rgb"]]
+    assert "inputs: [[pose2d], [rgb], [pose2d, rgb]]" in Path("params.yaml").read_text()
+    before = Path("params.yaml").read_text()
+    result = run("clips", "--name", "other", "--inputs", "pose2d,sound")
+    assert result.exit_code == 1 and "'sound'" in result.stderr and Path("params.yaml").read_text() == before
+
+
+def test_pictures_of_poses_without_videos_are_refused_at_once(project):
+    joints = np.random.default_rng(0).random((40, 17, 2)) * 100
+    Path("poses").mkdir()
+    for n in range(6):
+        np.save(f"poses/{n}.npy", joints)
+    settings = ("--name", "new", "--reader", "tracks", "--fps", "30", "--set", "skeleton=coco_17")
+    settings += ("--set", r"pattern=(?P<name>.+)\.npy")
+    assert "no key" not in run("poses", *settings).output
+    Path("params.yaml").write_text(PARAMS)
+    assert "Expected a video for each sequence, but got none for 6 of 6" in error_of(
+        "poses", *settings, "--inputs", "rgb"
+    )
+
+
 def test_videos_become_an_entry_and_all_other_lines_stay(project):
     film(*(f"clips/{n}.mp4" for n in range(10)))
     film("clips/slow.mp4", num_frames=12, fps=12.5)
@@ -87,6 +111,7 @@ def test_videos_become_an_entry_and_all_other_lines_stay(project):
     entry, result = added("clips", "--name", "new", "--action", "squat")
     assert entry == {
         "preset": "quick",
+        "inputs": [["pose2d"]],
         "source": {
             "reader": "videos", "root": "clips", "pattern": r".+\.(mp4|avi|mov|mkv|webm|m4v)", "action": "squat",
             "estimator": {"name": "mediapipe"}, "val_fraction": 0.3, "seed": 0,
@@ -368,7 +393,11 @@ def test_labels_of_penn_action_are_recognised(project):
     assert "squat   train          2" in result.stdout and "squat   val            2" in result.stdout
 
 
-ENTRY = {"preset": "quick", "source": {"reader": "videos", "root": "a b: #c", "pattern": r"(?P<name>.+)\.(mp4)"}}
+ENTRY = {
+    "preset": "quick",
+    "inputs": [["pose2d"]],
+    "source": {"reader": "videos", "root": "a b: #c", "pattern": r"(?P<name>.+)\.(mp4)"},
+}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -394,6 +423,7 @@ def test_any_entry_goes_into_any_file_and_the_rest_keeps_its_bytes(tmp_path, dat
     new = path.read_text()
     assert yaml.safe_load(new) == yaml.safe_load(text) | {"datasets": old | {"new": ENTRY}}
     inserted = indented(yaml.safe_dump({"new": ENTRY}, sort_keys=False, width=1000))
+    inserted = inserted.replace("inputs:\n    - - pose2d\n", "inputs: [[pose2d]]\n")
     assert inserted in new and new.replace(inserted, "", 1).rstrip("\n") == text.rstrip("\n")
     set_dataset(path, "new", {**ENTRY, "preset": "large"})
     assert path.read_text() == new.replace(inserted, inserted.replace("quick", "large"))

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from pipeline.config import InputError
+from pipeline.models import vivit
 from pipeline.models.attention import linear_attention, softmax_attention
-from pipeline.models.network import AlignmentNetwork, ModelConfig, Sequences
+from pipeline.models.network import AlignmentNetwork, BranchSpec, ModelConfig, Sequences
 from pipeline.models.positions import TemporalPositions
 
 SMALL = {"spatial_depth": 1, "temporal_depth": 1, "cross_depth": 1}
@@ -12,19 +13,24 @@ SMALL = {"spatial_depth": 1, "temporal_depth": 1, "cross_depth": 1}
 
 def network(channels=27, max_frames=20, size_px=30, **settings):
     torch.manual_seed(0)
-    return AlignmentNetwork(ModelConfig(**{**SMALL, **settings}), channels, size_px, max_frames).eval()
+    return AlignmentNetwork({"pose2d": spec((channels, size_px, size_px), **settings)}, max_frames).eval()
+
+
+def spec(shape, **settings):
+    return BranchSpec(ModelConfig(**{**SMALL, **settings}), shape)
 
 
 def sequences(lengths, channels=27, seed=0):
     rng = np.random.default_rng(seed)
     frames = rng.integers(0, 256, (sum(lengths), channels, 30, 30), dtype=np.uint8)
-    return Sequences(torch.from_numpy(frames), torch.tensor(lengths))
+    return Sequences((torch.from_numpy(frames),), torch.tensor(lengths))
 
 
 def test_parameter_counts_of_the_paper():
     """4,496,064 on Penn Action's 49 channels and 5.13 million on H2O's 82, position tables not counted."""
     for channels, expected in ((49, 4_496_064), (82, 5_129_664)):
-        encoder = AlignmentNetwork(ModelConfig(), channels, 30, 100).encoder
+        specs = {"pose2d": BranchSpec(ModelConfig(), (channels, 30, 30))}
+        encoder = AlignmentNetwork(specs, 100).branches["pose2d"].encoder
         assert sum(p.numel() for name, p in encoder.named_parameters() if "positions" not in name) == expected
 
 
@@ -35,7 +41,7 @@ def test_a_sequence_is_embedded_alike_alone_and_beside_longer_ones(attention):
     together = model.self_features(batch)
     start = 0
     for row, length in zip(together, [5, 9, 26], strict=True):
-        alone = Sequences(batch.frames[start : start + length], torch.tensor([length]))
+        alone = Sequences((batch.frames[0][start : start + length],), torch.tensor([length]))
         torch.testing.assert_close(row[:length], model.self_features(alone)[0], atol=2e-5, rtol=1e-4)
         start += length
 
@@ -43,7 +49,7 @@ def test_a_sequence_is_embedded_alike_alone_and_beside_longer_ones(attention):
 def test_without_masks_padding_takes_part():
     model = network(masks=False)
     batch = sequences([5, 9])
-    alone = model.self_features(Sequences(batch.frames[:5], torch.tensor([5])))[0]
+    alone = model.self_features(Sequences((batch.frames[0][:5],), torch.tensor([5])))[0]
     assert (model.self_features(batch)[0, :5] - alone).abs().max() > 1e-3
 
 
@@ -64,7 +70,7 @@ def test_cross_attention_sees_the_other_sequence_and_its_absence_does_not():
 
 def test_without_positions_the_order_of_frames_does_not_matter():
     a = sequences([6])
-    reverse = Sequences(a.frames.flip(0), a.lengths)
+    reverse = Sequences((a.frames[0].flip(0),), a.lengths)
     without = network(positional_encoding=False)
     torch.testing.assert_close(without.self_features(a).flip(1), without.self_features(reverse), atol=1e-5, rtol=1e-4)
     assert (network().self_features(a).flip(1) - network().self_features(reverse)).abs().max() > 1e-3
@@ -136,3 +142,71 @@ def test_centered_tokens_have_no_mean_over_the_frames_of_a_sequence():
     batch = sequences([5, 9])
     tokens = model.self_features(batch)
     torch.testing.assert_close(tokens.sum(dim=1), torch.zeros(2, 192), atol=1e-4, rtol=0)
+
+
+def fused(**settings):
+    """Heatmaps of 27 channels, pictures and 3D coordinates, one branch each."""
+    torch.manual_seed(0)
+    specs = {
+        "pose2d": spec((27, 30, 30), **settings),
+        "rgb": spec((3, 32, 32), patch_px=16, **settings),
+        "pose3d": spec((17, 3), spatial="mlp", **settings),
+    }
+    return AlignmentNetwork(specs, 20).eval()
+
+
+def several(lengths, seed=0):
+    rng, num_frames = np.random.default_rng(seed), sum(lengths)
+    pictures = torch.from_numpy(rng.integers(0, 256, (num_frames, 3, 32, 32), dtype=np.uint8))
+    coordinates = torch.from_numpy(rng.standard_normal((num_frames, 17, 3), dtype=np.float32))
+    return Sequences((*sequences(lengths, seed=seed).frames, pictures, coordinates), torch.tensor(lengths))
+
+
+def test_fusion_is_one_linear_layer_over_the_branches_features():
+    model, a, b = fused(), several([6, 4]), several([5, 7], seed=1)
+    u = [
+        branch(of_a, of_b, (a.lengths, b.lengths), (a.keep, b.keep))
+        for branch, of_a, of_b in zip(model.branches.values(), a.frames, b.frames, strict=True)
+    ]
+    linear = model.fusion.linear
+    for side, features in enumerate(model.features(a, b)):
+        expected = torch.cat([of_branch[side] for of_branch in u], dim=-1) @ linear.weight.T + linear.bias
+        torch.testing.assert_close(features, expected)
+    assert linear.weight.shape == (192, 3 * 192)
+
+
+@pytest.mark.parametrize("changed", [0, 1, 2])
+def test_every_modality_tells_in_the_fused_features(changed):
+    model, a, other = fused(), several([6]), several([6], seed=1)
+    frames = [other.frames[i] if i == changed else own for i, own in enumerate(a.frames)]
+    assert (model.self_features(a) - model.self_features(Sequences(tuple(frames), a.lengths))).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("settings", [{}, {"spatial": "mlp"}, {"input_px": 20}, {"centered": True}])
+def test_frames_in_blocks_give_the_same_features_and_gradients(monkeypatch, settings):
+    model, a = network(**settings), sequences([11, 7])
+    results = []
+    for tokens in (vivit.TOKENS, 8):
+        monkeypatch.setattr(vivit, "TOKENS", tokens)
+        monkeypatch.setattr(vivit, "TOKENS_PER_BLOCK", 27)
+        model.zero_grad()
+        u = model.self_features(a)
+        u.square().sum().backward()
+        results.append([u.detach(), *(p.grad.clone() for p in model.branches.parameters() if p.grad is not None)])
+    assert len(results[0]) == len(results[1]) > 10
+    for whole, blocks in zip(*results, strict=True):
+        torch.testing.assert_close(blocks, whole, atol=1e-3, rtol=1e-3)
+
+
+def test_pictures_are_shrunk_by_the_mean_of_what_a_pixel_covers():
+    torch.manual_seed(0)
+    small = AlignmentNetwork({"rgb": spec((3, 16, 16), patch_px=8)}, 20).eval()
+    torch.manual_seed(0)
+    large = AlignmentNetwork({"rgb": spec((3, 32, 32), patch_px=8, input_px=16)}, 20).eval()
+    pictures = np.random.default_rng(0).integers(0, 64, (5, 3, 16, 16), dtype=np.uint8) * 4
+    doubled = pictures.repeat(2, axis=2).repeat(2, axis=3)
+    u = [
+        model.self_features(Sequences((torch.from_numpy(frames),), torch.tensor([5])))
+        for model, frames in ((small, pictures), (large, doubled))
+    ]
+    torch.testing.assert_close(*u)

@@ -6,8 +6,8 @@ from pipeline.markdown import describe, section
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
 from pipeline.report import metrics_tree, write_report
-from pipeline.results import _mean_over_actions, _minus_time_only, _summaries
 from pipeline.showcase import median_pair
+from pipeline.summaries import mean_over_actions, minus_time_only, summaries
 from pipeline.table import COLUMNS, VARIANTS, read_rows, write_rows
 
 
@@ -50,19 +50,19 @@ def scores(*values):
 
 
 def test_seeds_are_averaged_and_their_spread_is_told():
-    found = _summaries(scores(80.0, 84.0))
+    found = summaries(scores(80.0, 84.0))
     assert found["la2ds"]["plain"]["acc_100"] == pytest.approx(
         {"value": 82.0, "low": 34.5, "high": 129.5, "std_over_seeds": 8**0.5}
     )
     assert "std_over_seeds" not in found["time_only"]["plain"]["acc_100"]
-    gap = _minus_time_only(scores(80.0, 84.0))["la2ds"]["clock_broken"]["acc_100"]
+    gap = minus_time_only(scores(80.0, 84.0))["la2ds"]["clock_broken"]["acc_100"]
     assert gap == pytest.approx({"value": 32, "low": 32, "high": 32})
 
 
 def test_the_mean_over_actions_says_what_it_lacks():
     whole, lacking = scores(80.0), scores(90.0)
     del lacking["la2ds", 0]["plain"]["acc_100"]
-    mean, notes = _mean_over_actions({"squat": whole, "jump": lacking})
+    mean, notes = mean_over_actions({"squat": whole, "jump": lacking})
     assert mean["la2ds", 0]["clock_broken"]["acc_100"].value == 85
     assert "acc_100" not in mean["la2ds", 0]["plain"]
     assert notes == ["mean: la2ds acc_100 (plain) left out: jump lack it"]
@@ -105,7 +105,7 @@ def test_the_shown_pair_is_the_median_one():
 
 def test_without_results_the_report_says_which_stage_is_missing(tmp_path):
     with pytest.raises(InputError, match="Run the stage that writes it"):
-        write_report({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path / "reports")
+        write_report({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path, tmp_path / "reports")
 
 
 def test_a_data_set_without_labels_has_a_report_of_tau_alone():
@@ -120,6 +120,7 @@ def test_a_data_set_without_labels_has_a_report_of_tau_alone():
         "methods": {"la2ds seed 0": pairs, "time_only seed 0": pairs, "majority seed 0": none},
     }
     details = {
+        "inputs": ["pose2d"],
         "synthetic": False,
         "poses": "estimated",
         "labels": "none",

@@ -34,7 +34,11 @@ def project(tmp_path, monkeypatch):
         label_file(labels / f"{number:04d}.mat", train=number <= 2)
     (tmp_path / "penn/events.csv").write_text(EVENTS)
     source = {"reader": "penn_action", "root": "penn", "events": "events.csv"}
-    params = {"datasets": {"penn": {"preset": "quick", "source": source}}, "project": {}, "render": {}}
+    params = {
+        "datasets": {"penn": {"preset": "quick", "inputs": [["pose2d"]], "source": source}},
+        "project": {},
+        "render": {},
+    }
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -5,10 +5,11 @@ import yaml
 
 from pipeline.datasets.registry import parse_source
 from pipeline.evaluation import EvaluateConfig
+from pipeline.frames import FramesConfig
 from pipeline.heatmap import RenderConfig
 from pipeline.projection import ProjectConfig
-from pipeline.training import TrainConfig
-from stages.base import Params
+from pipeline.training import FusionConfig, TrainConfig
+from stages.base import DatasetEntry, Params
 
 ROOT = Path(__file__).parents[2]
 PARAMS = Params(ROOT / "params.yaml")
@@ -28,7 +29,8 @@ def test_the_paper_presets_are_the_papers(preset, epochs, batch_size, rate):
 
 
 @pytest.mark.parametrize(
-    "key, kind", [("project", ProjectConfig), ("render", RenderConfig), ("evaluate", EvaluateConfig)]
+    "key, kind",
+    [("project", ProjectConfig), ("render", RenderConfig), ("frames", FramesConfig), ("evaluate", EvaluateConfig)],
 )
 def test_every_setting_stands_in_params_yaml_with_its_default(key, kind):
     assert set(PARAMS.content[key]) == set(kind.model_fields)
@@ -43,7 +45,17 @@ def test_presets_spell_out_every_setting(preset):
     def given(node):
         return {name: given(value) if isinstance(value, dict) else None for name, value in node.items()}
 
-    assert given(PARAMS.content["presets"][preset]) == keys(TrainConfig())
+    content = PARAMS.content["presets"][preset]
+    assert given(content | {"modalities": None}) == keys(TrainConfig())
+    assert set(content["modalities"]) == {"rgb", "flow"}
+    assert set(PARAMS.content["fusion"][preset]) == set(FusionConfig.model_fields)
+
+
+def test_every_preset_has_its_fusion():
+    assert set(PARAMS.content["fusion"]) == set(PARAMS.content["presets"])
+    for name in PARAMS.content["presets"]:
+        PARAMS.section(f"fusion.{name}", FusionConfig)
+        assert PARAMS.section(f"presets.{name}", TrainConfig).of("rgb").model.patch_px in (8, 16)
 
 
 def test_the_entries_of_the_readme_are_valid():
@@ -53,4 +65,4 @@ def test_the_entries_of_the_readme_are_valid():
     assert len(entries) >= 3
     for name, entry in entries.items():
         assert entry["preset"] in PARAMS.content["presets"]
-        parse_source(entry["source"], name)
+        parse_source(DatasetEntry(**entry).source, name)

@@ -1,0 +1,61 @@
+"""What a network sees: one modality, or several fused, named as in `inputs` of params.yaml and in the long table."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from pipeline.config import InputError
+
+# Each modality, and the store that it is made from. A new one: a line here and its file in `pipeline/modalities`.
+STORES = {"pose2d": "heatmaps", "rgb": "frames", "flow": "frames"}
+
+
+def _known(modalities: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := set(modalities) - set(STORES):
+        raise ValueError(f"modalities are {list(STORES)}, got {sorted(unknown)}")
+    if len(set(modalities)) < len(modalities):
+        raise ValueError(f"a modality stands once in an input, got {list(modalities)}")
+    return tuple(name for name in STORES if name in modalities)
+
+
+Input = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known)]
+
+
+def _distinct(inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+    if len(set(inputs)) < len(inputs):
+        raise ValueError(f"inputs must differ, got {[label(modalities) for modalities in inputs]}")
+    return inputs
+
+
+Inputs = Annotated[tuple[Input, ...], Field(min_length=1), AfterValidator(_distinct)]
+
+
+def label(modalities: Iterable[str]) -> str:
+    """`pose2d+rgb`: what the long table calls an input."""
+    return "+".join(modalities)
+
+
+def parse(text: str) -> list[list[str]]:
+    """`pose2d,rgb,pose2d+rgb` -> [[pose2d], [rgb], [pose2d, rgb]]; raises InputError for what `Inputs` refuses."""
+    given = [part.strip().split("+") for part in text.split(",")]
+    try:
+        return [list(modalities) for modalities in TypeAdapter(Inputs).validate_python(given)]
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"Expected inputs such as pose2d,rgb,pose2d+rgb, but got {text!r}: {reason}.") from None
+
+
+def encoders(inputs: Inputs) -> tuple[str, ...]:
+    """The modalities that stage one trains an encoder of: all that stand in any input."""
+    return tuple(name for name in STORES if any(name in modalities for modalities in inputs))
+
+
+def fused(inputs: Inputs) -> tuple[Input, ...]:
+    """The inputs that stage two trains."""
+    return tuple(modalities for modalities in inputs if len(modalities) > 1)
+
+
+def needs_pictures(inputs: Inputs) -> bool:
+    """Whether any input is made from pictures."""
+    return any(STORES[name] == "frames" for name in encoders(inputs))

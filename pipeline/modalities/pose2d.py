@@ -1,0 +1,63 @@
+"""`pose2d`: joint and limb heatmaps; the augmented ones are drawn from augmented skeletons (paper section 3.2)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.augmentation import AugmentationConfig, Augmented
+from pipeline.heatmap import grid_sigma, render, render_torch
+from pipeline.modalities.base import joined
+from pipeline.modalities.stores import Stores
+from pipeline.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Pose2D:
+    """fetch: n -> (T, C, S, S) uint8 heatmaps. sigma: heatmap pixels along u and v, of each sequence (N, 2) float32."""
+
+    fetch: Callable[[int], np.ndarray]
+    sigma: np.ndarray
+    skeleton: Skeleton
+    channels: str
+    shape: tuple[int, int, int]
+
+    def original(self, n: int) -> np.ndarray:
+        return self.fetch(n)
+
+    def pairs(
+        self,
+        numbers: Sequence[int],
+        drawn: Sequence[Augmented],
+        config: AugmentationConfig,
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> tuple[Tensor, Tensor]:
+        arrays = (
+            np.concatenate([d.uv for d in drawn]),
+            np.concatenate([d.confidence for d in drawn]),
+            self.skeleton.limb_index,
+            np.concatenate([np.tile(self.sigma[n], (len(d.uv), 1)) for n, d in zip(numbers, drawn, strict=True)]),
+        )
+        size_px = self.shape[-1]
+        if device.type == "cpu":
+            augmented = torch.from_numpy(render(*arrays, size_px, self.channels))
+        else:
+            maps = render_torch(*(torch.from_numpy(a).to(device) for a in arrays), size_px, self.channels)
+            augmented = (maps * 255).round().to(torch.uint8)
+        return joined([self.original(n) for n in numbers], device), augmented
+
+
+def load(stores: Stores) -> Pose2D:
+    """Heatmaps that were read once stay in memory (C * S * S bytes a frame)."""
+    sequences, store = stores.sequences, stores.heatmaps
+    return Pose2D(
+        fetch=cache(lambda n: store.frames(sequences.frames(n))),
+        sigma=grid_sigma(store.boxes, store.config),
+        skeleton=sequences.skeleton,
+        channels=store.config.channels,
+        shape=(store.num_channels, store.config.size_px, store.config.size_px),
+    )

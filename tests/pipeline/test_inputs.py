@@ -1,0 +1,48 @@
+import pytest
+
+from pipeline.config import InputError
+from pipeline.inputs import STORES, encoders, fused, label, needs_pictures, parse
+from pipeline.modalities.registry import LOADERS
+from pipeline.table import CONTROLS, method_and_input, system
+
+THREE = (("pose2d",), ("rgb",), ("pose2d", "rgb"))
+
+
+def test_stage_one_trains_what_any_input_sees_and_stage_two_what_is_fused():
+    assert encoders(THREE) == ("pose2d", "rgb") and fused(THREE) == (("pose2d", "rgb"),)
+    assert encoders((("rgb", "flow"),)) == ("rgb", "flow")  # an encoder may be no row of its own
+    assert not fused(THREE[:2]) and needs_pictures(THREE) and not needs_pictures(THREE[:1])
+
+
+def test_inputs_are_written_as_in_the_long_table():
+    assert parse("pose2d, rgb,rgb+pose2d") == [["pose2d"], ["rgb"], ["pose2d", "rgb"]]
+    assert label(("pose2d", "rgb")) == "pose2d+rgb"
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("pose", r"modalities are .*, got \['pose'\]"),
+        ("rgb+rgb", "a modality stands once"),
+        ("rgb,rgb", "inputs must differ"),
+        ("rgb+pose2d,pose2d+rgb", "inputs must differ"),
+        ("", r"got \[''\]"),
+    ],
+)
+def test_wrong_inputs_are_one_line(text, reason):
+    with pytest.raises(InputError, match=reason) as error:
+        parse(text)
+    assert "\n" not in str(error.value)
+
+
+def test_every_modality_has_its_file():
+    assert list(LOADERS) == list(STORES)
+
+
+def test_systems_are_named_after_method_and_input_and_read_back():
+    for method in ("la2ds", "untrained"):
+        for modalities in ("pose2d", "rgb", "pose2d+rgb"):
+            assert method_and_input(system(method, modalities)) == (method, modalities)
+    for control, seen in CONTROLS.items():
+        assert system(control, seen) == control and method_and_input(control) == (control, seen)
+    assert system("la2ds", "pose2d") == "la2ds"  # as before there were others, so that commits can be compared
