@@ -72,7 +72,9 @@ def main() -> None:
     print(f"RGB, {small[0]} pairs of {small[1]} frames, one step on {device}")
     for name, (gib, seconds) in blocks.items():
         ours, quick = blocks["in blocks"]
-        print(f"  {name:10s} {gib:6.2f} GiB, {seconds:6.1f} s   this / ours {gib / ours:5.2f}, time {seconds / quick:5.2f}")
+        print(
+            f"  {name:10s} {gib:6.2f} GiB, {seconds:6.1f} s   this / ours {gib / ours:5.2f}, time {seconds / quick:5.2f}"
+        )
     for names in (["rgb"], ["pose2d", "rgb"]):
         gib, seconds = peak_gib(names, pairs, frames, device)
         print(f"{'+'.join(names)}, {pairs} pairs of {frames} frames: {gib:.2f} GiB, {seconds:.0f} s")

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.skeleton import Skeleton
 
@@ -73,6 +74,7 @@ def loss_curves(panels: dict[str, dict[tuple[str, str], list[float]]]) -> tuple[
         if any("+" in seen for seen, _ in networks):
             ax.axvline(first + 0.5, color="#999999", linewidth=0.8, linestyle="--")
         ax.set(title=title, xlabel="epoch", yscale="log")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.title.set_fontsize(9)
     axes[0, 0].set_ylabel("loss, frames²")
     handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))

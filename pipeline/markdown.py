@@ -1,17 +1,8 @@
 """One data set's results as Markdown: tables in which every number stands beside its controls."""
 
-from collections.abc import Iterable
+from pipeline.table import ALL_ACTIONS, VARIANTS, method_and_input
+from pipeline.wording import describe, number, own, systems, table
 
-from pipeline.table import ALL_ACTIONS, CONTROLS, VARIANTS, method_and_input
-
-METHODS = {
-    "la2ds": "LA2DS",
-    "time_only": "time only (t/T)",
-    "raw_pose": "raw pose",
-    "raw_rgb": "raw picture",
-    "untrained": "untrained network",
-    "majority": "majority class",
-}
 LABELS = {
     "exact": "labels exact, made with the poses",
     "derived": "labels **derived from the joints, not human**",
@@ -44,25 +35,6 @@ Every number is on validation videos, with frozen features, and stands beside it
 """
 
 
-def systems(names: Iterable[str]) -> dict[str, str]:
-    """Name -> label of the systems of a table, each method's together; the input is told where a method has several."""
-    names = list(names)
-    found = {name: method_and_input(name) for name in names}
-    several = {method for method, _ in found.values() if sum(other == method for other, _ in found.values()) > 1}
-    return {
-        name: METHODS[method]
-        + (f" ({seen})" if method in several or (method not in CONTROLS and seen != "pose2d") else "")
-        for wanted in METHODS
-        for name, (method, seen) in found.items()
-        if method == wanted
-    }
-
-
-def own(names: Iterable[str]) -> list[str]:
-    """The systems that are not controls."""
-    return [name for name in names if method_and_input(name)[0] == "la2ds"]
-
-
 def section(dataset: str, details: dict, published: dict | None, provenance: dict[str, str]) -> str:
     """All that the report says of a data set.
 
@@ -76,6 +48,7 @@ def section(dataset: str, details: dict, published: dict | None, provenance: dic
         _description(details, provenance),
         _picture(dataset, actions[0], details),
         _headline(details, headline),
+        _fusion(details, headline),
         _training(dataset, details),
     ]
     if len(actions) > 1:
@@ -83,7 +56,7 @@ def section(dataset: str, details: dict, published: dict | None, provenance: dic
     parts.append(_all_metrics(scores, headline))
     if published:
         parts.append(_paper(scores[headline], details, published))
-    return "\n".join([*parts, _side_results(details), _notes(details)])
+    return "\n".join(part for part in [*parts, _side_results(details), _notes(details)] if part)
 
 
 def _description(details: dict, provenance: dict[str, str]) -> str:
@@ -116,44 +89,32 @@ def _picture(dataset: str, action: str, details: dict) -> str:
     )
 
 
+def _fusion(details: dict, action: str) -> str:
+    """What fusion adds to each of its parts (the question of the paper's Tables 8 and 12)."""
+    labels = systems(details["scores"][action])
+    rows = [
+        [
+            describe(metric)[0],
+            labels[name],
+            labels[part],
+            *(number(g.get(metric), metric, sign=True) for g in gaps.values()),
+        ]
+        for name, parts in details["fusion_minus_parts"][action].items()
+        for part, gaps in parts.items()
+        for metric in ("event_error", "acc_100", "tau")
+        if any(metric in gap for gap in gaps.values())
+    ]
+    if not rows:
+        return ""
+    title = f"### What fusion adds ({action})\n\nFused minus one of its parts, paired over the same videos.\n\n"
+    return title + table(["metric", "fused", "minus", "plain", "clock-broken"], rows)
+
+
 def _training(dataset: str, details: dict) -> str:
     text = "### Training\n\n" + f"![Training losses of {dataset}](figures/{dataset}_loss.png)\n"
     if any("+" in seen for seen in details["inputs"]):
         text += "\n*Stage one trains an encoder of each modality alone, stage two (behind the line) those of an input together.*\n"
     return text
-
-
-def describe(metric: str) -> tuple[str, int]:
-    """What a metric is called, and how many digits of it are shown."""
-    kind, _, number = metric.rpartition("_")
-    names = {
-        "acc": (f"phase accuracy, {number} % of labels", 1),
-        "ap": (f"retrieval AP@{number}, %", 1),
-        "event_within": (f"events within {number} % of the clip, %", 1),
-    }
-    whole = {
-        "progression": ("phase progression, R²", 3),
-        "tau": ("Kendall's tau", 3),
-        "event_error": ("event error, % of the clip", 1),
-    }
-    return whole.get(metric) or names[kind]
-
-
-def number(score: dict | None, metric: str, interval: bool = True, sign: bool = False) -> str:
-    """A score with its interval, or "-"."""
-    if score is None:
-        return "-"
-    digits = describe(metric)[1]
-    text = f"{score['value']:{'+' if sign else ''}.{digits}f}"
-    if "std_over_seeds" in score:
-        text += f" ± {score['std_over_seeds']:.{digits}f}"
-    return text + (f" [{score['low']:.{digits}f}, {score['high']:.{digits}f}]" if interval else "")
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def _headline(details: dict, action: str) -> str:

@@ -4,10 +4,10 @@ from itertools import combinations
 
 import numpy as np
 
-from pipeline.markdown import describe, number, own, systems, table
 from pipeline.metrics.pck import TORSO, common_joints, pck, torso_size
 from pipeline.sequence import PoseSequences
 from pipeline.table import ALL_ACTIONS, VARIANTS
+from pipeline.wording import describe, number, own, systems, table
 
 LEAST_COMMON = 0.5  # share of the smaller data set's validation videos that must be in the other, too
 

@@ -23,7 +23,7 @@ from pipeline.metrics.controls import raw_pose, raw_rgb, time_only
 from pipeline.modalities.registry import load_modalities
 from pipeline.modalities.stores import Paths, Stores
 from pipeline.store import check, content_hash, finish, open_partial, write_json
-from pipeline.summaries import Scores, mean_over_actions, minus_time_only, rounded, summaries
+from pipeline.summaries import Scores, fusion_minus_parts, mean_over_actions, minus, rounded, summaries
 from pipeline.table import ALL_ACTIONS, VARIANTS, method_and_input, system, write_rows
 
 log = logging.getLogger(__name__)
@@ -174,7 +174,8 @@ def evaluate_dataset(
         "labels": sequences.labels,
         "left_out": sequences.left_out,
         "scores": {action: summaries(of_action) for action, of_action in scores.items()},
-        "minus_time_only": {action: minus_time_only(of_action) for action, of_action in scores.items()},
+        "minus_time_only": {action: minus(of_action, "time_only") for action, of_action in scores.items()},
+        "fusion_minus_parts": {action: fusion_minus_parts(of_action) for action, of_action in scores.items()},
         "actions": facts,
         "notes": notes,
     }

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.metrics.bootstrap import Score, difference, mean_score
-from pipeline.table import VARIANTS
+from pipeline.table import VARIANTS, method_and_input, system
 
 Scores = dict[str, dict[str, Score]]  # variant -> metric -> score
 
@@ -57,19 +57,29 @@ def summaries(scores: dict[tuple[str, int], Scores]) -> dict:
     return tree
 
 
-def minus_time_only(scores: dict[tuple[str, int], Scores]) -> dict:
-    """method -> variant -> metric -> paired difference to the time-only control, seeds averaged."""
+def minus(scores: dict[tuple[str, int], Scores], reference: str) -> dict:
+    """method -> variant -> metric -> paired difference to the reference, seeds averaged."""
     means = _over_seeds(scores)
-    time = means.pop("time_only")
+    base = means.pop(reference)
     return {
         method: {
             variant: {
-                m: difference(s, time[variant][m]).summary() for m, s in variants[variant].items() if m in time[variant]
+                m: difference(s, base[variant][m]).summary() for m, s in variants[variant].items() if m in base[variant]
             }
             for variant in VARIANTS
         }
         for method, variants in means.items()
     }
+
+
+def fusion_minus_parts(scores: dict[tuple[str, int], Scores]) -> dict:
+    """system that fuses modalities -> each of its parts that is a system, too -> what `minus` says."""
+    known, result = {name for name, _ in scores}, {}
+    for name in sorted(known):
+        method, seen = method_and_input(name)
+        parts = [system(method, part) for part in seen.split("+")] if method == "la2ds" and "+" in seen else []
+        result |= {name: {part: minus(scores, part)[name] for part in parts if part in known}} if parts else {}
+    return result
 
 
 def rounded(node):

@@ -48,10 +48,10 @@ def make_project(path: Path) -> Path:
     other = {**studio, "inputs": [["pose2d"]], "source": {**studio["source"], "actions": ["squat"], "seed": 1}}
     params["datasets"] = {"studio": studio, "other": other}
     small = {"width": 32, "heads": 2, "head_width": 16, "mlp_width": 64, "temporal_depth": 1, "cross_depth": 1}
-    params["presets"]["quick"] |= {"epochs": 3, "passes_per_epoch": 2, "milestones": [2]}
-    params["presets"]["quick"]["model"] |= small
-    params["presets"]["quick"]["modalities"]["rgb"] |= {"epochs": 2}
-    params["fusion"]["quick"] |= {"epochs": 2, "passes_per_epoch": 1}
+    params["presets"]["studio"] |= {"epochs": 3, "passes_per_epoch": 2, "milestones": [2]}
+    params["presets"]["studio"]["model"] |= small
+    params["presets"]["studio"]["modalities"]["rgb"] |= {"epochs": 2, "passes_per_epoch": 1}
+    params["fusion"]["studio"] |= {"epochs": 2, "passes_per_epoch": 1}
     params["frames"]["size_px"] = 48
     params["evaluate"]["bootstrap_resamples"] = 50
     write_params(path, params)
@@ -151,6 +151,7 @@ def test_the_report_names_controls_and_says_synthetic(project):
         "LA2DS (pose2d) |",
         "LA2DS (rgb) |",
         "LA2DS (pose2d+rgb) |",
+        "What fusion adds (mean)",
         "raw picture",
         "figures/studio_loss.png",
     ):
@@ -201,7 +202,7 @@ def test_a_committed_change_runs_what_reads_it_and_shows_in_the_diffs(project):
 def test_a_changed_fusion_leaves_the_encoders_alone(project):
     before = read_params(project)
     params = read_params(project)
-    params["fusion"]["quick"]["learning_rate"] = 0.01
+    params["fusion"]["studio"]["learning_rate"] = 0.01
     write_params(project, params)
     assert ran(run(project, "dvc", "repro")) == {"fuse@studio", "fuse@other", "evaluate@studio", "report"}
     write_params(project, before)

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from pipeline.config import InputError
-from pipeline.markdown import describe, section
+from pipeline.markdown import section
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
 from pipeline.report import metrics_tree, write_report
 from pipeline.showcase import median_pair
-from pipeline.summaries import mean_over_actions, minus_time_only, summaries
+from pipeline.summaries import fusion_minus_parts, mean_over_actions, minus, summaries
 from pipeline.table import COLUMNS, VARIANTS, read_rows, write_rows
+from pipeline.wording import describe
 
 
 def row(**changes):
@@ -55,8 +56,20 @@ def test_seeds_are_averaged_and_their_spread_is_told():
         {"value": 82.0, "low": 34.5, "high": 129.5, "std_over_seeds": 8**0.5}
     )
     assert "std_over_seeds" not in found["time_only"]["plain"]["acc_100"]
-    gap = minus_time_only(scores(80.0, 84.0))["la2ds"]["clock_broken"]["acc_100"]
+    gap = minus(scores(80.0, 84.0), "time_only")["la2ds"]["clock_broken"]["acc_100"]
     assert gap == pytest.approx({"value": 32, "low": 32, "high": 32})
+
+
+def test_fusion_is_compared_with_each_of_its_parts_over_the_same_videos():
+    found = scores(80.0, 84.0)
+    found |= {
+        ("la2ds_pose2d+rgb", seed): of_seed for (name, seed), of_seed in scores(85.0, 91.0).items() if name == "la2ds"
+    }
+    found["la2ds_rgb", 0] = scores(60.0)["la2ds", 0]
+    parts = fusion_minus_parts(found)["la2ds_pose2d+rgb"]
+    assert parts["la2ds"]["plain"]["acc_100"] == pytest.approx({"value": 6, "low": 6, "high": 6})
+    assert parts["la2ds_rgb"]["plain"]["acc_100"]["value"] == pytest.approx(28)
+    assert fusion_minus_parts(scores(80.0)) == {}
 
 
 def test_the_mean_over_actions_says_what_it_lacks():
@@ -127,6 +140,7 @@ def test_a_data_set_without_labels_has_a_report_of_tau_alone():
         "left_out": {},
         "scores": {"jump": {"la2ds": tau, "time_only": tau, "majority": none}},
         "minus_time_only": {"jump": {"la2ds": tau}},
+        "fusion_minus_parts": {"jump": {}},
         "actions": {"jump": facts},
         "notes": [],
     }

@@ -1,0 +1,66 @@
+"""How reports call systems and metrics, and how they write numbers and tables."""
+
+from collections.abc import Iterable
+
+from pipeline.table import CONTROLS, method_and_input
+
+METHODS = {
+    "la2ds": "LA2DS",
+    "time_only": "time only (t/T)",
+    "raw_pose": "raw pose",
+    "raw_rgb": "raw picture",
+    "untrained": "untrained network",
+    "majority": "majority class",
+}
+
+
+def systems(names: Iterable[str]) -> dict[str, str]:
+    """Name -> label of the systems of a table, each method's together; the input is told where a method has several."""
+    names = list(names)
+    found = {name: method_and_input(name) for name in names}
+    several = {method for method, _ in found.values() if sum(other == method for other, _ in found.values()) > 1}
+    return {
+        name: METHODS[method]
+        + (f" ({seen})" if method in several or (method not in CONTROLS and seen != "pose2d") else "")
+        for wanted in METHODS
+        for name, (method, seen) in found.items()
+        if method == wanted
+    }
+
+
+def own(names: Iterable[str]) -> list[str]:
+    """The systems that are not controls."""
+    return [name for name in names if method_and_input(name)[0] == "la2ds"]
+
+
+def describe(metric: str) -> tuple[str, int]:
+    """What a metric is called, and how many digits of it are shown."""
+    kind, _, number = metric.rpartition("_")
+    names = {
+        "acc": (f"phase accuracy, {number} % of labels", 1),
+        "ap": (f"retrieval AP@{number}, %", 1),
+        "event_within": (f"events within {number} % of the clip, %", 1),
+    }
+    whole = {
+        "progression": ("phase progression, R²", 3),
+        "tau": ("Kendall's tau", 3),
+        "event_error": ("event error, % of the clip", 1),
+    }
+    return whole.get(metric) or names[kind]
+
+
+def number(score: dict | None, metric: str, interval: bool = True, sign: bool = False) -> str:
+    """A score with its interval, or "-"."""
+    if score is None:
+        return "-"
+    digits = describe(metric)[1]
+    text = f"{score['value']:{'+' if sign else ''}.{digits}f}"
+    if "std_over_seeds" in score:
+        text += f" ± {score['std_over_seeds']:.{digits}f}"
+    return text + (f" [{score['low']:.{digits}f}, {score['high']:.{digits}f}]" if interval else "")
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
