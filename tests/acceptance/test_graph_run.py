@@ -193,7 +193,7 @@ def test_a_committed_change_runs_what_reads_it_and_shows_in_the_diffs(project):
     assert any(".la2ds." in key for key in changed) and not any(".time_only." in key for key in changed)
     run(project, "dvc", "plots", "diff", "HEAD~1", "--out", "plots_html")
     page = (project / "plots_html/index.html").read_text()
-    assert "studio_squat_pose2d+rgb_seed0" in page and "HEAD~1" in page
+    assert "studio_squat_pose2d_rgb_seed0" in page and "HEAD~1" in page  # DVC writes + as _
     write_params(project, before)
     run(project, "dvc", "repro")
     run(project, "git", "commit", "-qam", "back")
@@ -241,7 +241,7 @@ def test_killed_in_training_it_goes_on_and_ends_in_the_same_bytes(project, tmp_p
         ("project.frame_px", 0, "project.frame_px"),
         ("datasets.studio.source.noise", 1, "noise"),
         ("datasets.studio.source.reader", "nobody", "nobody"),
-        ("presets.quick.model.depth", 3, "presets.quick.model.depth"),
+        ("presets.studio.model.depth", 3, "presets.studio.model.depth"),
         ("evaluate.k", 3, "evaluate.k"),
         ("extra", 3, "extra"),
     ],

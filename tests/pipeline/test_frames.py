@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -65,6 +66,18 @@ def test_crops_are_those_of_the_frames_that_the_poses_show(tmp_path, videos):
     assert crops.shape == (4, 16, 16, 3)
     for crop, number in zip(crops, shown[1:5], strict=True):
         np.testing.assert_allclose(crop, cut(picture(number), box, 16), atol=6)  # H.264 is lossy
+
+
+def test_a_folder_of_frames_is_a_video(tmp_path):
+    """As Penn Action's `frames/0001/000001.jpg` lie."""
+    folders = [tmp_path / "frames" / f"{n:04d}" for n in range(3)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        for number in range(8):
+            cv2.imwrite(str(folder / f"{number + 1:06d}.png"), picture(number))
+    pictures = video_pictures(sequences(tmp_path, list(map(str, folders))))
+    crops = pictures.crops(2, slice(2, 4), np.array([16.0, 8, 32, 32]), 32)
+    np.testing.assert_array_equal(crops, np.stack([picture(n)[8:40, 16:48] for n in (2, 3)]))
 
 
 def test_a_sequence_without_a_video_is_named(tmp_path, videos):
