@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.embedded import load_embedding
 from pipeline.figures import alignment, loss_curves
 from pipeline.metrics.clips import Clips, labelled_clips
 from pipeline.metrics.event_error import event_errors
@@ -28,25 +29,14 @@ def median_pair(clips: Clips) -> tuple[int, int]:
     return int(query), int(other)
 
 
-def load_embedding(folder: Path, names: tuple[str, ...]) -> np.ndarray:
-    """(F, D) features of the named videos, in their order, by the first seed's network.
-
-    folder: embeddings/<action>/<input> of what `evaluate_dataset` wrote.
-    """
-    with np.load(min(folder.glob("seed_*.npz"))) as stored:
-        offsets, features = stored["offsets"], stored["features"]
-        place = {name: slice(*offsets[n : n + 2]) for n, name in enumerate(stored["names"].tolist())}
-    return np.concatenate([features[place[name]] for name in names])
-
-
 def draw_alignment(sequences: PoseSequences, embeddings: Path, action: str, path: Path) -> None:
     """Write a PNG: frames of one video, the nearest frames of another by the first seed's embedding, and by t/T.
 
-    embeddings: as of `load_embedding`.
+    embeddings: folder of one action and input of what `evaluate_dataset` wrote.
     """
     numbers = sequences.where(action, "val")
     clips = labelled_clips(sequences, numbers)
-    clips = replace(clips, features=load_embedding(embeddings, clips.names))
+    clips = replace(clips, features=load_embedding(min(embeddings.glob("seed_*.npz")), clips.names))
     query, other = median_pair(clips)
     length, other_length = (int(clips.lengths[n]) for n in (query, other))
     shown = np.linspace(0, length - 1, NUM_COLUMNS).round().astype(int)

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.embedded import load_embedding
 from pipeline.metrics.clips import labelled_clips
 from pipeline.metrics.controls import time_only
 from pipeline.sequence import read_sequences
-from pipeline.showcase import load_embedding
 
 for dataset in sys.argv[1:]:
     sequences = read_sequences(Path("data/poses") / dataset)
     for action in sequences.event_names:
         clips = labelled_clips(sequences, sequences.where(action, "val"))
-        learned = load_embedding(Path("data/results") / dataset / "embeddings" / action / "pose2d", clips.names)
+        folder = Path("data/results") / dataset / "embeddings" / action / "pose2d"
+        learned = load_embedding(min(folder.glob("seed_*.npz")), clips.names)
         for method, features in (("la2ds", learned), ("time only", time_only(clips.lengths))):
             videos = [features[clips.frames(n)] for n in range(len(clips))]
             errors = [
