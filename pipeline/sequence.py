@@ -84,10 +84,12 @@ def from_clips(
     labels: str,
     left_out: dict[str, str] | None = None,
     provenance: dict[str, str] | None = None,
+    to_train: bool = True,
 ) -> PoseSequences:
     """Check the clips, leave out (with a warning) what cannot be used, and concatenate the rest.
 
-    event_names: per action the names of its key events; an action that is not in it is unlabelled.
+    event_names: per action the names of its key events; an action that is not in it is unlabelled. to_train: the clips are
+    a data set, with videos to train on and to validate with, not a few to embed.
     Raises InputError for wrong data, for two clips of one name, and for an action without enough videos in a split.
     """
     kept, useless = usable(clips, skeleton, event_names)
@@ -96,7 +98,8 @@ def from_clips(
         raise InputError(
             f"Expected pose sequences, but data set {dataset!r} has none that can be used. Check its root and actions."
         )
-    _check_splits(kept, dataset)
+    if to_train:
+        _check_splits(kept, dataset)
     num_events = max(len(event_names.get(clip.action, ())) for clip in kept)
     confidence = np.nan_to_num(np.concatenate([clip.confidence for clip in kept]), nan=0.0).astype(np.float32)
     joints = np.concatenate([clip.joints for clip in kept]).astype(np.float32)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Modules with numba kernels stay out: the hook would wrap functions before numba compiles them.
@@ -15,6 +16,9 @@ CHECKED = [
     "pipeline.projection",
 ]
 install_import_hook(CHECKED, "beartype.beartype")
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes says more of the machine than of us
+settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
