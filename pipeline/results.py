@@ -12,6 +12,7 @@ import numpy as np
 from rich.progress import Progress
 
 from pipeline.checkpoint import load_network
+from pipeline.config import InputError
 from pipeline.device import pick_device
 from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
@@ -80,7 +81,8 @@ class ActionEvaluation:
             return tuple(source.original(n) for source in sources)
 
         def fetch_broken(i: int) -> tuple[np.ndarray, ...]:
-            return tuple(frames[self.indices[i]] for frames in fetch(self.numbers["val"][i]))
+            n = self.numbers["val"][i]
+            return tuple(source.original(n, self.indices[i]) for source in sources)
 
         for seed, path in networks.items():
             for method in ("la2ds", "untrained"):
@@ -186,7 +188,10 @@ def evaluate_dataset(
 
 def _networks(folder: Path) -> dict[int, Path]:
     """Seed -> network."""
-    return {int(path.stem.removeprefix("seed_")): path for path in sorted(folder.glob("seed_*.safetensors"))}
+    found = {int(path.stem.removeprefix("seed_")): path for path in folder.glob("seed_*.safetensors")}
+    if not found:
+        raise InputError(f"Expected the networks of an input, but there is none in {folder}. Run train and fuse again.")
+    return dict(sorted(found.items()))
 
 
 def _evaluate_action(action: ActionEvaluation, networks: dict[Input, dict[int, Path]], partial: Path) -> None:
