@@ -50,7 +50,7 @@ def test_pictures_of_another_crop_than_the_heatmaps_are_refused(paths):
     sequences = paths.open(("pose2d", "rgb")).sequences
     write_heatmaps(sequences, paths.poses, paths.heatmaps, RenderConfig(padding=0.5), "synchronous")
     assert paths.open(("pose2d",)).frames is None
-    with pytest.raises(InputError, match="has other boxes than .* Run the stages render and frames again"):
+    with pytest.raises(InputError, match=r"has other boxes than .* Run the stages render and frames again"):
         paths.open(("pose2d", "rgb"))
 
 
