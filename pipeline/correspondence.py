@@ -14,7 +14,7 @@ from pipeline.config import InputError
 
 Method = Literal["dtw", "nearest"]
 WINDOW_SHARE = 0.05  # of a clip: the tolerance of the event error
-SHARPNESS = 6.0  # chosen on training pairs: results/align_confidence.py
+SHARPNESS = 2.0  # chosen on training pairs: results/align_confidence.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +93,8 @@ def confidence(distances: np.ndarray, frames: np.ndarray, scale: float, sharpnes
     """(T,) in [0, 1]: the share of its likely partners that lies within 5 % of B around the chosen one.
 
     Each frame u of B is a likely partner of frame t by exp(-sharpness * distances[t, u] / scale); distances (T, U),
-    frames (T,), scale: `pace`. A match that stands alone has 1; one among frames that look all alike has the window's
-    share of the clip, about 0.1; one that the path forces upon a frame which looks like another part of B has about 0.
+    frames (T,), scale: `pace`. A match that stands alone has 1; one in a clip that moves on steadily 1 - exp(-sharpness),
+    0.86; one among frames that look all alike the window's share of the clip, about 0.1; one that the path forces upon a frame which looks like another part of B has about 0.
     """
     nearest = distances.min(axis=1, keepdims=True)
     sharpness = sharpness / scale if scale > 0 else 0.0  # clips that stand still tell nothing

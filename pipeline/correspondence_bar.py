@@ -15,11 +15,17 @@ from pipeline.performance import Performance
 UNLABELLED, INK, CLOCK = "#555555", "#222222", "#bbbbbb"
 BAR = 0.16  # height of a timeline, where the two are 1 apart
 NUM_LINES = 60
+LONGEST = 56  # characters of a title
 
 
 def phase_color(phase: int) -> str:
     """The colour of a phase; of frames without one, -1, a grey."""
     return PHASE_COLORS[phase % len(PHASE_COLORS)] if phase >= 0 else UNLABELLED
+
+
+def title(side: str, clip: Performance) -> str:
+    """`A: name`, of a long path the end."""
+    return f"{side}: {clip.name if len(clip.name) <= LONGEST else '…' + clip.name[-LONGEST:]}"
 
 
 def phase_name(poses: Take, phase: int) -> str:

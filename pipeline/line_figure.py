@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.correspondence import Correspondence, clock
-from pipeline.correspondence_bar import CLOCK, INK, limbs, phase_color, phase_name, share, timeline
+from pipeline.correspondence_bar import CLOCK, INK, limbs, phase_color, phase_name, share, timeline, title
 from pipeline.performance import Performance
 
 NUM_POSES = 10
@@ -83,8 +83,8 @@ def _row(ax: Axes, clip: Performance, shown: np.ndarray, width: float, text: flo
 
 def _titles(ax: Axes, a: Performance, b: Performance, found: Correspondence, width: float, height: float) -> None:
     say = {"fontsize": 10, "color": INK, "ha": "left"}
-    ax.text(0, height - 0.06, f"A: {a.name}", va="bottom", **say)
-    ax.text(0, -0.06, f"B: {b.name}", va="top", **say)
+    ax.text(0, height - 0.06, title("A", a), va="bottom", **say)
+    ax.text(0, -0.06, title("B", b), va="top", **say)
     used = sorted({int(phase) for clip in (a, b) for phase in clip.poses.phase if phase >= 0})
     handles = [Line2D([], [], color=phase_color(phase), lw=4, label=phase_name(a.poses, phase)) for phase in used]
     handles += [

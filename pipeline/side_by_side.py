@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from pipeline.contact_sheet import EDGE, around
 from pipeline.correspondence import Correspondence
-from pipeline.correspondence_bar import INK, correspondence_bar, limbs, phase_color, phase_name, share
+from pipeline.correspondence_bar import INK, correspondence_bar, limbs, phase_color, phase_name, share, title
 from pipeline.performance import Performance
 from pipeline.video import frames as decode
 
@@ -38,7 +38,7 @@ def side_by_side(a: Performance, b: Performance, found: Correspondence) -> Itera
         middle = (0.25 + 0.5 * side) * WIDTH_IN
         size = height * aspect / WIDTH_IN, height / total
         ax = figure.add_axes((middle / WIDTH_IN - size[0] / 2, (BAR_IN + CAPTION_IN) / total, *size))
-        ax.set_title(f"{'AB'[side]}: {clip.name}", fontsize=11, pad=5, color=INK)
+        ax.set_title(title("AB"[side], clip), fontsize=11, pad=5, color=INK)
         panels.append(_Panel(ax, clip, window))
     bar = figure.add_axes((0.09, 0.1 / total, 0.85, (BAR_IN - 0.15) / total))
     correspondence_bar(bar, a, b, found)
