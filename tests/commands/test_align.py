@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -63,7 +64,7 @@ def project(tmp_path, monkeypatch):
     blob = Blob()
     for place in ("pipeline.extraction", "pipeline.newcomers"):
         monkeypatch.setattr(f"{place}.load_estimator", lambda config, root: blob)
-    monkeypatch.setattr(extraction.Run, "scheduler", "synchronous", raising=False)
+    monkeypatch.setattr("commands.align_sides.Run", partial(extraction.Run, scheduler="synchronous"))
     extraction._loaded.cache_clear()
     clips = []
     for name, length in LENGTHS.items():
