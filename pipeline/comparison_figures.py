@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from pipeline.comparison import BETTER, WORSE, Row
 from pipeline.figures import PHASE_COLORS, plt
@@ -21,7 +21,7 @@ def difference_bars(rows: Sequence[Row]) -> tuple[Figure, np.ndarray]:
     for row in rows:
         if row.difference is not None:
             panels.setdefault((row.dataset, row.metric), []).append(row)
-    heights = [0.9 + 0.32 * len(found) for found in panels.values()]
+    heights = [1 + 0.28 * len(found) for found in panels.values()]
     fig, axes = plt.subplots(
         len(panels), 1, figsize=(8, sum(heights)), squeeze=False, gridspec_kw={"height_ratios": heights}
     )
@@ -40,7 +40,8 @@ def difference_bars(rows: Sequence[Row]) -> tuple[Figure, np.ndarray]:
         ax.set_ylim(len(found) - 0.5, -0.5)
         ax.set_title(f"{dataset}: {describe(metric)[0]}, after minus before", fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
-    fig.tight_layout(pad=0.6)
+        ax.tick_params(axis="x", labelsize=8)
+    fig.tight_layout(pad=0.6, h_pad=1.5)
     return fig, axes
 
 
@@ -62,6 +63,9 @@ def loss_pairs(curves: dict[str, list[dict[str, str]]]) -> tuple[Figure, np.ndar
                 ax.plot(*np.array(points).T, ".-", color=color, linewidth=1, label="" if number else revision)
         ax.set_title(facet, fontsize=8)
         ax.set(yscale="log")
+        ax.yaxis.set_major_formatter(LogFormatter())
+        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
+        ax.tick_params(which="both", labelsize=7)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     for ax in axes.flat[len(facets) :]:
         ax.set_visible(False)

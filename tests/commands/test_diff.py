@@ -86,7 +86,9 @@ def test_a_loss_is_told_in_markdown_html_and_json_and_fails_the_gate(project, tm
     assert "worse: toy squat, la2ds, plain: event error, % of the clip +10.0" in errors
     text = files["md"].read_text()
     assert text.startswith("# few → more: 2 worse\n")
-    assert "| event error, % of the clip | LA2DS | plain | 10.1 | 20.1 | +10.0 [9.6, 10.4] | worse |" in text
+    assert (
+        "| event error, % of the clip | LA2DS | plain | 10.1 | 20.1 | +10.0 [9.4, 10.6] | worse |" in text
+    )  # t(2) * sqrt(.02)
     assert "| `presets.values` | [10.0, 10.2] | [20.0, 20.2] |" in text
     page = files["html"].read_text()
     assert page.count('<td class="worse">worse</td>') == 2 and "data:image/png;base64," in page and "http" not in page
