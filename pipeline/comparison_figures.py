@@ -23,8 +23,14 @@ def difference_bars(rows: Sequence[Row]) -> tuple[Figure, np.ndarray]:
             panels.setdefault((row.dataset, row.metric), []).append(row)
     heights = [1 + 0.28 * len(found) for found in panels.values()]
     fig, axes = plt.subplots(
-        len(panels), 1, figsize=(8, sum(heights)), squeeze=False, gridspec_kw={"height_ratios": heights}
+        len(panels),
+        1,
+        figsize=(8, sum(heights)),
+        squeeze=False,
+        layout="constrained",
+        gridspec_kw={"height_ratios": heights},
     )
+    fig.get_layout_engine().set(h_pad=0.12)
     for ax, ((dataset, metric), found) in zip(axes[:, 0], panels.items(), strict=True):
         labels = systems(dict.fromkeys(row.system for row in found))
         for y, row in enumerate(found):
@@ -41,7 +47,6 @@ def difference_bars(rows: Sequence[Row]) -> tuple[Figure, np.ndarray]:
         ax.set_title(f"{dataset}: {describe(metric)[0]}, after minus before", fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(axis="x", labelsize=8)
-    fig.tight_layout(pad=0.6, h_pad=1.5)
     return fig, axes
 
 
