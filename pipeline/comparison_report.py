@@ -149,7 +149,8 @@ def _reading(comparison: Comparison) -> str:
         f"Brackets: {100 * LEVEL:.0f} % interval of the difference over videos (paired where they are the same) and over training"
         " seeds (Welch's t); controls without a seed have that of videos. **Noise**: the interval contains no"
         " difference. **Cannot tell**: with one seed on each side nobody knows how much training alone varies, so the"
-        " interval is of videos only and no verdict is given: train with two seeds or more. **Same**: identical results."
+        " interval is of videos only and no verdict is given: train with two seeds or more; with one seed on one side, the other's"
+        " variance stands for both. **Same**: identical results."
         " Verdicts are on LA2DS, in the headline metrics of the mean over actions; the rest is shown without. Each is wrong"
         f" in about one of twenty comparisons in which nothing changed: of these {count}, expect {count * (1 - LEVEL):.1f}."
     )
