@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline import pose_sources
 from pipeline.markdown import INTRODUCTION, section
+from pipeline.plot_data import write_plots
 from pipeline.sequence import read_sequences
 from pipeline.showcase import draw_alignment, draw_losses
 from pipeline.store import check, write_json
@@ -24,8 +25,8 @@ def write_report(
     wrote them; and the name under which the paper printed results on it, if it did.
     """
     published = json.loads(PAPER.read_text(encoding="utf-8"))["results"]
-    rows, sections, all_sequences, all_details = [], [], {}, {}
-    for folder in ("metrics", "figures", "plots/loss", "plots/learning_rate"):
+    rows, sections, all_sequences, all_details, all_curves = [], [], {}, {}, {}
+    for folder in ("metrics", "figures"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     for dataset, paper_name in datasets.items():
         check(models / dataset, {"poses": poses / dataset})
@@ -33,7 +34,6 @@ def write_report(
         details = json.loads((results / dataset / "details.json").read_text(encoding="utf-8"))
         write_json(path / "metrics" / f"{dataset}.json", metrics_tree(details))
         curves = read_curves(models / dataset / "loss.csv") + read_curves(fused / dataset / "loss.csv")
-        write_plots(dataset, curves, path / "plots")
         sequences, action = read_sequences(poses / dataset), next(iter(details["actions"]))
         seen = details["inputs"][0]
         draw_alignment(
@@ -41,10 +41,11 @@ def write_report(
         )
         draw_losses(networks_of(curves), path / "figures" / f"{dataset}_loss.png")
         sections.append(section(dataset, details, published.get(paper_name), sequences.provenance))
-        all_sequences[dataset], all_details[dataset] = sequences, details
+        all_sequences[dataset], all_details[dataset], all_curves[dataset] = sequences, details, curves
         rows += read_rows(results / dataset / "results.csv")
     for group in pose_sources.same_videos(all_sequences):
         sections.append(pose_sources.section(group, all_sequences, all_details))
+    write_plots(all_details, all_curves, path / "plots")
     write_rows(rows, path / "results.csv")
     (path / "report.md").write_text("\n".join([INTRODUCTION, *sections]), encoding="utf-8")
     return {"rows": len(rows), "datasets": len(datasets)}
@@ -69,15 +70,6 @@ def read_curves(path: Path) -> list[dict[str, str]]:
     """The rows of a loss.csv that a training stage wrote."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def write_plots(dataset: str, curves: list[dict[str, str]], path: Path) -> None:
-    """One small CSV per network and curve, which DVC draws."""
-    for curve in ("loss", "learning_rate"):
-        for network, rows in networks_of(curves).items():
-            lines = [f"{row['epoch']},{row[curve]}\n" for row in rows]
-            file = path / curve / f"{dataset}_{'_'.join(network)}.csv"
-            file.write_text(f"epoch,{curve}\n" + "".join(lines), encoding="utf-8")
 
 
 def networks_of(curves: list[dict[str, str]]) -> dict[tuple[str, str, str], list[dict[str, str]]]:

@@ -17,14 +17,13 @@ from pipeline.device import pick_device
 from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
 from pipeline.inputs import Input, encoders, label
-from pipeline.metrics.bootstrap import Score
 from pipeline.metrics.clips import labelled_clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, raw_rgb, time_only
 from pipeline.modalities.registry import load_modalities
 from pipeline.modalities.stores import Paths, Stores
 from pipeline.store import check, content_hash, finish, open_partial, write_json
-from pipeline.summaries import Scores, fusion_minus_parts, mean_over_actions, minus, rounded, summaries
+from pipeline.summaries import fusion_minus_parts, load_scores, mean_over_actions, minus, rounded, summaries
 from pipeline.table import ALL_ACTIONS, VARIANTS, method_and_input, system, write_rows
 
 log = logging.getLogger(__name__)
@@ -150,7 +149,7 @@ def evaluate_dataset(
         progress.advance(task)
     scores, facts = {}, {}
     for action in actions:
-        scores[action] = _load_scores(partial / "actions" / f"{action}.npz")
+        scores[action] = load_scores(partial / "actions" / f"{action}.npz")
         facts[action] = json.loads((partial / "actions" / f"{action}.json").read_text(encoding="utf-8"))
     notes = sorted({f"{action}: {note}" for action, fact in facts.items() for note in fact["notes"]})
     if len(actions) > 1:
@@ -245,13 +244,3 @@ def _notes(action: ActionEvaluation, evaluations: dict[tuple[str, int], Evaluati
     if len(action.val) < FEW_VIDEOS:
         notes.append(f"only {len(action.val)} validation videos: their bootstrap intervals say little")
     return notes
-
-
-def _load_scores(path: Path) -> dict[tuple[str, int], Scores]:
-    scores: dict[tuple[str, int], Scores] = {}
-    with np.load(path) as arrays:
-        for key, values in arrays.items():
-            method, seed, variant, metric = key.split("/")
-            of_method = scores.setdefault((method, int(seed)), {name: {} for name in VARIANTS})
-            of_method[variant][metric] = Score(*(float(v) for v in values[:3]), values[3:])
-    return scores
