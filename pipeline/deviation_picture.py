@@ -14,6 +14,7 @@ MOMENTS = 4
 KIND_COLORS = {"pose": "#4477aa", "tempo": "#ccbb44", "joints": "#ee6677"}
 SCALE = LinearSegmentedColormap.from_list("deviation", ["#bbbbbb", "#ccbb44", "#cc3311"])  # of joints: 0 to 2
 NORMAL = "#228833"
+SLIM = 0.55  # width of a cell, relative to its height
 
 
 def moments(deviation: Deviation, fps: float) -> list[int]:
@@ -35,28 +36,25 @@ def deviation_picture(sequences: PoseSequences, n: int, normal: int, deviation: 
     `normal`, the normal clip most like it."""
     fps = float(sequences.fps[n])
     shown = moments(deviation, fps)
-    fig = Figure((9.6, 5.4), layout="constrained")
-    grid = fig.add_gridspec(2, 2 * MOMENTS, height_ratios=[1, 1.15])
+    fig = Figure((9.6, 6.4), layout="constrained")
+    grid = fig.add_gridspec(3, 2 * MOMENTS, height_ratios=[1, 1.2, 0.05])
     _timeline(fig.add_subplot(grid[0, :]), sequences, n, deviation, shown)
-    axes = []
     for place, frame in enumerate(shown):
         mine, other = (fig.add_subplot(grid[1, 2 * place + side]) for side in (0, 1))
-        axes.append(mine)
-        colors = SCALE(Normalize(0, 2, clip=True)(deviation.joints[frame]))
-        _pose(mine, sequences, n, frame, colors)
-        _pose(other, sequences, normal, int(deviation.frame[frame]), None)
+        same = int(deviation.frame[frame])
+        _pose(mine, sequences, n, frame, SCALE(Normalize(0, 2, clip=True)(deviation.joints[frame])))
+        _pose(other, sequences, normal, same, None)
         what = describe(deviation, frame, sequences.skeleton.joints)
-        mine.set_title(f"{place + 1}. frame {frame}", fontsize=9, fontweight="bold", pad=3)
-        mine.set_xlabel(f"{what}\n{deviation.score[frame]:.1f}", fontsize=8)
-        other.set_title("normal", fontsize=9, color=NORMAL, pad=3)
-        other.set_xlabel(f"frame {int(deviation.frame[frame])}", fontsize=8, color=NORMAL)
+        mine.set_title(f"{place + 1}. {what}", fontsize=9, fontweight="bold", pad=3, loc="left")
+        mine.set_xlabel(f"frame {frame}\n{deviation.score[frame]:.1f}", fontsize=8)
+        other.set_xlabel(f"normal\nframe {same}", fontsize=8, color=NORMAL)
     bar = fig.colorbar(
-        ScalarMappable(Normalize(0, 2), SCALE), ax=axes, location="bottom", shrink=0.5, aspect=40, pad=0.02
+        ScalarMappable(Normalize(0, 2), SCALE), cax=fig.add_subplot(grid[2, 2:6]), orientation="horizontal"
     )
-    bar.set_label("how far a joint is off (1: reached by 1 % of normal frames)", fontsize=8)
+    bar.set_label("how far a joint is off (1: reached in 1 % of the normal frames)", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     fig.suptitle(
-        f"{sequences.names[n]}: where it departs from normal clips (green: {sequences.names[normal]}, the one most like it)",
+        f"{sequences.names[n]}: where it departs from normal clips\nin green the one most like it, {sequences.names[normal]}",
         fontsize=10,
     )
     return fig
@@ -84,9 +82,9 @@ def _timeline(ax: Axes, sequences: PoseSequences, n: int, deviation: Deviation, 
             stop = start + int(np.argmax(np.append(phase[start:] != phase[start], True)))
             color = PHASE_COLORS[phase[start] % len(PHASE_COLORS)]
             ax.axvspan((start - 0.5) / fps, (stop - 0.5) / fps, ymax=0.03, color=color, linewidth=0)
-    ax.set(xlim=(-0.5 / fps, time[-1] + 0.5 / fps), ylim=(-0.04 * top, 1.1 * top))
+    ax.set(xlim=(-0.5 / fps, time[-1] + 0.5 / fps), ylim=(-0.04 * top, 1.3 * top))
     ax.set_xlabel("seconds" + ("; the band below the curves: phases" if (phase >= 0).any() else ""), fontsize=8)
-    ax.set_ylabel("deviation (1: 1 % of normal\nframes reach it)", fontsize=8)
+    ax.set_ylabel("deviation (1: reached in\n1 % of the normal frames)", fontsize=8)
     ax.tick_params(labelsize=8)
     ax.legend(fontsize=8, ncols=3, loc="upper right", frameon=False)
 
@@ -95,9 +93,10 @@ def _pose(ax: Axes, sequences: PoseSequences, n: int, frame: int, colors: np.nda
     """colors: (K, 4) of the joints; a limb has that of its worse end. None: all green."""
     rows = sequences.frames(n)
     joints, seen = sequences.joints[rows][frame], sequences.confidence[rows][frame] > 0
-    every = sequences.joints[rows][sequences.confidence[rows] > 0]
-    low, high = every.min(axis=0), every.max(axis=0)
-    half, middle = 0.55 * max(high - low), (low + high) / 2
+    visible = joints[seen] if seen.any() else np.zeros((1, 2))
+    low, high = visible.min(axis=0), visible.max(axis=0)
+    tall, middle = 0.56 * max(high[1] - low[1], (high[0] - low[0]) / SLIM, 1), (low + high) / 2
+    wide = SLIM * tall
     for a, b in sequences.skeleton.limbs:
         if seen[a] and seen[b]:
             # red has the least green of the scale
@@ -105,7 +104,7 @@ def _pose(ax: Axes, sequences: PoseSequences, n: int, frame: int, colors: np.nda
             ax.plot(*joints[[a, b]].T, color=color, linewidth=2.2, solid_capstyle="round")
     ax.scatter(*joints[seen].T, s=12, c=NORMAL if colors is None else colors[seen], zorder=3)
     ax.set(
-        xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] + half, middle[1] - half), aspect="equal",
+        xlim=(middle[0] - wide, middle[0] + wide), ylim=(middle[1] + tall, middle[1] - tall), aspect="equal",
         xticks=[], yticks=[],
     )  # fmt: skip
     ax.spines[:].set_visible(False)

@@ -108,11 +108,14 @@ class Normals:
         others = [n for n in range(len(self.clips)) if n != leave]
         distances, places = zip(*(_aligned(clip, self.clips[n], self.alignment) for n in others), strict=True)
         distances, places = np.stack(distances), np.stack(places)
-        order = np.argsort(distances.mean(axis=1), kind="stable")[:NEAREST]
         frames = np.rint(places).astype(np.int64)
-        off = [np.linalg.norm(clip.pose - self.clips[others[r]].pose[frames[r]], axis=2) for r in order]
+        off = np.stack(
+            [np.linalg.norm(clip.pose - self.clips[n].pose[frames[r]], axis=2) for r, n in enumerate(others)]
+        )
+        # By poses, not by embedding, which is made to see through views, bodies and sides.
+        order = np.argsort(off.mean(axis=(1, 2)), kind="stable")[:NEAREST]
         tempo = np.median([_tempo(places[r], clip.fps, self.clips[others[r]].fps) for r in order], axis=0)
-        values = {"pose": distances[order].mean(axis=0), "tempo": tempo, "joints": np.mean(off, axis=0)}
+        values = {"pose": distances[order].mean(axis=0), "tempo": tempo, "joints": off[order].mean(axis=0)}
         return _Compared(values, np.array(others), order, frames)
 
     def _unusual(self, found: "_Compared") -> dict[str, np.ndarray]:

@@ -76,7 +76,9 @@ def phase_name(embedded: EmbeddedAction, phase: int) -> str:
     names = embedded.sequences.event_names[embedded.action]
     if phase < 0:
         return ""
-    return f"from {names[phase - 1]}" if 0 < phase <= len(names) else f"phase {phase}"
+    if not names or phase > len(names):
+        return f"phase {phase}"
+    return f"from {names[phase - 1]}" if phase else f"before {names[0]}"
 
 
 def _cell(ax: Axes, embedded: EmbeddedAction, clip: int, frame: int, crops, title: str, color: str, below: str) -> None:
