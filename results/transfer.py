@@ -76,7 +76,9 @@ def main(dataset: str, split: str = "val") -> None:
     rows, confident = [], []
     actions = sorted(path.name for path in (results / "embeddings").iterdir())
     for action in actions:
-        inputs = sorted((path.name for path in (results / "embeddings" / action).iterdir()), key=lambda s: (len(s), s))
+        inputs = sorted(
+            (path.name for path in (results / "embeddings" / action).iterdir()), key=lambda s: ("+" in s, s)
+        )
         embedded = {seen: load_embedded(poses, results, action, seen) for seen in inputs}
         some = next(iter(embedded.values()))
         train, targets = some.of_split("train"), some.of_split(split)
@@ -97,7 +99,7 @@ def main(dataset: str, split: str = "val") -> None:
                 rank = spearmanr(sure[number][known], share[known]).statistic
                 confident.append([action, name, str(number), *(f"{part.mean():.1f}" for part in parts), f"{rank:+.2f}"])
     for (name, number), found in scores.items():
-        if len(actions) > 1:
+        if len(found) == len(actions) > 1:
             means = (shown(mean_score([of[unit] for of in found]), digits) for unit, digits in UNITS.items())
             rows.append(["mean", name, str(number), *means])
     print(table(["action", "method", "labelled clips", *(f"event error, {unit}" for unit in UNITS)], rows))
