@@ -3,7 +3,6 @@
 Shapes: T frames of clip A, U of clip B, D feature width, P steps of a path.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,8 +10,10 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from pipeline.config import InputError
+from pipeline.warping import warp_path
 
 Method = Literal["dtw", "nearest"]
+METHODS = get_args(Method)
 WINDOW_SHARE = 0.05  # of a clip: the tolerance of the event error
 SHARPNESS = 2.0  # chosen on training pairs: results/align_confidence.py
 
@@ -44,27 +45,16 @@ def nearest(distances: np.ndarray) -> np.ndarray:
     return np.column_stack([np.arange(len(distances)), distances.argmin(axis=1)])
 
 
-def dtw(distances: np.ndarray) -> np.ndarray:
-    """(P, 2) monotone path through distances (T, U), from corner to corner, of the least sum (classic steps)."""
-    from tslearn.metrics import dtw_path_from_metric  # takes seconds to import
-
-    path, _ = dtw_path_from_metric(distances, metric="precomputed")
-    return np.array(path, dtype=np.int64)
-
-
-METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"dtw": dtw, "nearest": nearest}
-
-
 def correspond(a: np.ndarray, b: np.ndarray, method: Method = "dtw") -> Correspondence:
     """The correspondence of clips with features a (T, D) and b (U, D).
 
     With `dtw`, the partner of a frame is the middle one of its frames on the path (of two the earlier).
     """
     if method not in METHODS:
-        raise InputError(f"Expected a method of {list(get_args(Method))}, but got {method!r}. Name one of these.")
+        raise InputError(f"Expected a method of {list(METHODS)}, but got {method!r}. Name one of these.")
     a, b = a.astype(np.float64), b.astype(np.float64)
     distances = cdist(a, b)
-    path = METHODS[method](distances).astype(np.int64)
+    path = warp_path(a, b) if method == "dtw" else nearest(distances)
     first = np.searchsorted(path[:, 0], np.arange(len(a)))
     last = np.searchsorted(path[:, 0], np.arange(len(a)), side="right") - 1
     frames = path[(first + last) // 2, 1]
@@ -94,7 +84,8 @@ def confidence(distances: np.ndarray, frames: np.ndarray, scale: float, sharpnes
 
     Each frame u of B is a likely partner of frame t by exp(-sharpness * distances[t, u] / scale); distances (T, U),
     frames (T,), scale: `pace`. A match that stands alone has 1; one in a clip that moves on steadily 1 - exp(-sharpness),
-    0.86; one among frames that look all alike the window's share of the clip, about 0.1; one that the path forces upon a frame which looks like another part of B has about 0.
+    0.86; one among frames that look all alike the window's share of the clip, about 0.1; one that the path forces upon a
+    frame which looks like another part of B has about 0.
     """
     nearest = distances.min(axis=1, keepdims=True)
     sharpness = sharpness / scale if scale > 0 else 0.0  # clips that stand still tell nothing

@@ -37,8 +37,8 @@ def agreed(frames: np.ndarray, sure: np.ndarray, length: int) -> tuple[np.ndarra
     """What `votes` (R, E) of R labelled clips come to in a clip of `length` frames: (E,) int64 events, (E,) confidence.
 
     An event is the median of its votes, moved as little as order asks (isotonic regression: least squares); -1 with
-    confidence 0 where no clip has it, or the clip is too short for all. Confidence in [0, 1]: the mean over the votes of their certainty, where a vote counts
-    only so far as it is near the event: fully at it, not at all at 10 % of the clip or more away.
+    confidence 0 where no clip has it, or the clip is too short for all. Confidence in [0, 1]: the mean over the votes of
+    their certainty, where a vote counts only so far as it is near the event: fully at it, not at all at 10 % of the clip or more away.
     """
     events, confidence = np.full(frames.shape[1], -1), np.zeros(frames.shape[1])
     present = np.flatnonzero(np.isfinite(frames).any(axis=0))

@@ -30,8 +30,8 @@ def embed_sequences(
 ) -> list[np.ndarray]:
     """(T, D) float32 of each sequence, as `evaluate_dataset` would embed it: heatmaps and crops are made the same way.
 
-    sequences: 2D. network: the path that `save_network` was given. trained_on: the stores of its data set. pictures: of these sequences, where the network sees
-    pictures. Raises InputError where they are missing, and for another skeleton than the network's.
+    sequences: 2D. network: the path that `save_network` was given. trained_on: the stores of its data set. pictures: of
+    these sequences, where the network sees pictures. Raises InputError where they are missing, and for another skeleton than the network's.
     """
     loaded = load_network(network).to(pick_device())
     modalities = tuple(loaded.specs)

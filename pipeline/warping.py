@@ -1,8 +1,7 @@
 """Dynamic time warping: the monotone path through which two sequences of frames lie closest."""
 
 import numpy as np
-from scipy.spatial.distance import cdist
-from tslearn.metrics import dtw_path_from_metric
+from dtaidistance import dtw, dtw_ndim
 
 
 def warp_path(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -10,5 +9,7 @@ def warp_path(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Each step goes on by one frame in a, in b or in both; the sum of Euclidean distances along the path is the least.
     """
-    path, _ = dtw_path_from_metric(cdist(a, b), metric="precomputed")
-    return np.array(path, dtype=np.int64)
+    a, b = (np.ascontiguousarray(frames, dtype=np.float64) for frames in (a, b))
+    # Not its warping_path, which in C takes squared distances whatever is asked for.
+    _, sums = dtw_ndim.warping_paths(a, b, inner_dist="euclidean", use_c=True)
+    return np.array(dtw.best_path(sums), dtype=np.int64)
