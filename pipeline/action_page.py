@@ -36,7 +36,7 @@ def action_context(evidence: ActionEvidence, details: dict, most_points: int) ->
         if len(clips) < evidence.num_videos
         else f"all {len(clips)} validation videos",
         "phases": [{"name": name, "color": _color(k)} for k, name in enumerate(phases)],
-        "confusions": _confusions(facts["methods"], details["scores"][evidence.action], phases),
+        "confusions": _confusions(facts, details["scores"][evidence.action]),
         "examples": _examples(evidence, first),
         "retrieval": _retrieval(evidence, facts["key_events"]),
         "maps": _maps(evidence, phases, most_points),
@@ -44,15 +44,16 @@ def action_context(evidence: ActionEvidence, details: dict, most_points: int) ->
     }
 
 
-def _confusions(methods: dict[str, dict], scores: dict, phases: list[str]) -> list[dict]:
+def _confusions(facts: dict, scores: dict) -> list[dict]:
     """Of the first seed of each network and of the clock, on both variants: shares of the true phase, in percent."""
     found = []
     labels = systems(scores)
     for name in [*own(scores), "time_only"]:
-        variants = next((facts for key, facts in methods.items() if key.split()[0] == name), {})
-        for variant, facts in variants.items():
-            if "confusion" in facts:
-                counts = np.array(facts["confusion"], dtype=float)
+        variants = next((of for key, of in facts["methods"].items() if key.split()[0] == name), {})
+        for variant, details in variants.items():
+            if "confusion" in details:
+                counts = np.array(details["confusion"], dtype=float)
+                phases = phase_names(facts["key_events"], len(counts))  # training videos may have more
                 shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
                 title = f"{labels[name]}, {variant.replace('_', '-')}"
                 found.append({"title": title, "phases": phases, "shares": shares.round().astype(int).tolist()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import altair
@@ -44,7 +45,6 @@ def write_page(reported: Sequence[Reported], runs: Mapping[str, Run], timings: P
     )
     environment.filters["markdown"] = MARKDOWN.render
     environment.tests["learned"] = learned
-    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
     all_sequences = {each.name: each.sequences for each in reported}
     details = {each.name: each.details for each in reported}
     page = environment.get_template("report.html.jinja").render(
@@ -56,10 +56,17 @@ def write_page(reported: Sequence[Reported], runs: Mapping[str, Run], timings: P
         versions=installed(),
         style=(PAGE / "style.css").read_text(encoding="utf-8"),
         script=(PAGE / "charts.js").read_text(encoding="utf-8"),
-        vega=vl_convert.javascript_bundle(vl_version=version),
+        vega=_vega(),
     )
     path.write_text(page, encoding="utf-8")
     return {"page": f"{path.stat().st_size / 2**20:.1f}MiB"}
+
+
+@cache
+def _vega() -> str:
+    """The JavaScript that draws Altair's charts, of the version that Altair writes them for."""
+    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    return vl_convert.javascript_bundle(vl_version=version)
 
 
 def _dataset_context(each: Reported, run: Run, timings: Path) -> dict:

@@ -39,7 +39,7 @@ def contents(outputs: Mapping[str, Path]) -> Table:
             size = sum(size for size, _ in files.values())
             rows.append([name, content_hash(output), str(len(files)), f"{size / 2**20:.2f}"])
     note = "Equal hashes are equal bytes, made from equal inputs; `dvc.lock` holds DVC's own of the same outputs."
-    return Table("Data", ["written by", "hash", "files", "MiB"], rows, 1, note)
+    return Table("Contents of the outputs", ["written by", "hash", "files", "MiB"], rows, 1, note)
 
 
 def installed() -> Table:

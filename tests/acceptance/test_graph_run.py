@@ -160,7 +160,6 @@ def test_the_report_names_controls_and_says_synthetic(project):
     assert (project / "data/reports/figures/studio.png").stat().st_size > 10_000
     page = (project / "data/reports/report.html").read_text()
     assert "What fusion adds (mean)" in page and ">not run here<" not in page
-    assert not run(project, "git", "status", "--porcelain")
     metrics = json.loads((project / "data/reports/metrics/other.json").read_text())
     assert set(metrics["squat"]["la2ds"]["plain"]["acc_100"]) == {"value", "low", "high"}
 
