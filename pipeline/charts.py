@@ -15,8 +15,9 @@ LEGEND = {"orient": "bottom", "labelLimit": 0, "symbolOpacity": 1, "columns": 2}
 def losses(rows: Sequence[dict], title: str) -> alt.Chart:
     """Training losses: rows of epoch, counted on from stage one to stage two, loss in frames^2, input, seed and stage, the second dashed."""
     inputs = list(dict.fromkeys(row["input"] for row in rows))
+    last = max((row["epoch"] for row in rows), default=1)
     encodings = {
-        "x": alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d")),
+        "x": alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=list(range(1, last + 1, -(-last // 10))))),
         "y": alt.Y(
             "loss:Q", title="loss, frames²", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(tickCount=5)
         ),

@@ -109,7 +109,7 @@ def pose_row(cells: Sequence[Cell], skeleton: Skeleton) -> tuple[Figure, Axes]:
     fig, ax = plt.subplots(figsize=(len(cells) * WIDTH * 1.2, 1.2))
     for column, cell in enumerate(cells):
         middle, half = cell.extent
-        joints = (cell.joints - middle) / max(2 * half, 1e-9) + ((column + 0.5) * WIDTH, 0.5)
+        joints = (cell.joints - middle) / max(2.2 * half, 1e-9) + ((column + 0.5) * WIDTH, 0.5)
         seen = cell.confidence > 0
         limbs = [joints[[a, b]] for a, b in skeleton.limbs if seen[a] and seen[b]]
         ax.add_collection(LineCollection(limbs, colors=cell.color, linewidths=1.9, capstyle="round"))
