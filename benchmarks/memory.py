@@ -1,83 +1,125 @@
 """Peak memory of a training step on pictures: `python -m benchmarks.memory [PAIRS FRAMES]` (Linux).
 
-The paper's encoders (depth 4 + 4) on 112 px crops. First, at a size where both fit, going through the frames in blocks
-that are computed again on the way back, against keeping everything; then ours alone on PAIRS (64) pairs of FRAMES (100)
-frames, RGB and fused with 2D heatmaps. Augmented sequences are as long as the originals, which is the worst case.
+The paper's encoders (depth 4 + 4) on 112 px crops, through `Trainer`, from a store on disk: first, at a size where both
+fit, going through the frames in blocks that are computed again on the way back, against keeping everything; then ours
+alone on PAIRS (64) pairs of FRAMES (100) frames, RGB and fused with 2D heatmaps. No frame is deleted from augmented
+sequences, which is the worst case. Each case is a process of its own, and counts whole: the peak of its resident memory
+(of what CUDA reserved, on a GPU), Python and torch included.
 """
 
+import resource
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from pipeline.augmentation import AugmentationConfig
+from pipeline.checkpoint import new_network
+from pipeline.clip import Clip
 from pipeline.device import pick_device
+from pipeline.frame_store import write_frames
+from pipeline.frames import FramesConfig, frame_boxes
+from pipeline.heatmap import RenderConfig
+from pipeline.heatmap_store import write_heatmaps
+from pipeline.modalities.stores import Paths
 from pipeline.models import vivit
-from pipeline.models.network import AlignmentNetwork, BranchSpec, ModelConfig, Sequences
-from pipeline.objectives.regression_matching import LossConfig, regression_matching_loss
+from pipeline.models.network import BranchSpec, ModelConfig
+from pipeline.sequence import from_clips, write_sequences
+from pipeline.skeleton import load_skeleton
+from pipeline.training import TrainConfig, Trainer
+from pipeline.training_set import load_training_set
 
-SPECS = {
-    "pose2d": BranchSpec(ModelConfig(), (36, 30, 30)),
-    "rgb": BranchSpec(ModelConfig(patch_px=16), (3, 112, 112)),
-}
-
-
-def sequences(shapes: list[tuple[int, ...]], pairs: int, frames: int, device: torch.device) -> Sequences:
-    rng = np.random.default_rng(0)
-    arrays = (rng.integers(0, 256, (pairs * frames, *shape), dtype=np.uint8) for shape in shapes)
-    return Sequences(tuple(torch.from_numpy(array).to(device) for array in arrays), torch.full((pairs,), frames))
+MODELS = {"pose2d": ModelConfig(), "rgb": ModelConfig(patch_px=16)}
+SMALL = (8, 50)
 
 
-def peak_gib(names: list[str], pairs: int, frames: int, device: torch.device) -> tuple[float, float]:
-    """Of one step of Adam on a batch, with everything that it needs, beyond what the process had before; its seconds."""
-    before = reset(device)
-    network = AlignmentNetwork({name: SPECS[name] for name in names}, frames).to(device)
-    optimizer = torch.optim.Adam(network.parameters())
-    shapes = [SPECS[name].shape for name in names]
-    a, b = (sequences(shapes, pairs, frames, device) for _ in range(2))
-    index = torch.arange(frames, device=device).expand(pairs, -1)
-    began = time.perf_counter()
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        z, z_augmented = network(a, b)
-    regression_matching_loss(z, z_augmented, index, a.keep, b.keep, LossConfig()).backward()
-    optimizer.step()
-    return peak(device) - before, time.perf_counter() - began
+class Noise:
+    """Pictures that no codec makes smaller."""
+
+    stamp = ()
+
+    def crops(self, n: int, frames: slice, box: np.ndarray, size_px: int) -> np.ndarray:
+        shape = (frames.stop - frames.start, size_px, size_px, 3)
+        return np.random.default_rng(n).integers(0, 256, shape, dtype=np.uint8)
 
 
-def reset(device: torch.device) -> float:
-    """Start a new peak; returns what is in use, GiB."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() / 2**30
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak(device)
+def write_stores(folder: Path, pairs: int, frames: int) -> Paths:
+    """`pairs` training videos and two that are not used."""
+    skeleton, paths = load_skeleton("coco_17"), Paths(*(folder / name for name in ("poses", "heatmaps", "frames")))
+    clips = []
+    for n in range(pairs + 2):
+        joints = np.random.default_rng(n).uniform(0, 100, (frames, skeleton.num_joints, 2))
+        split = "train" if n < pairs else "val"
+        clips.append(Clip(str(n), "any", split, joints, np.ones(joints.shape[:2]), fps=30.0))
+    sequences = from_clips(clips, dataset="noise", skeleton=skeleton, event_names={}, poses="annotated", labels="none")
+    write_sequences(sequences, paths.poses)
+    write_heatmaps(sequences, paths.poses, paths.heatmaps, RenderConfig(), "synchronous")
+    boxes = frame_boxes(sequences, 0.0, False, FramesConfig())
+    write_frames(sequences, paths.poses, paths.frames, Noise(), boxes, FramesConfig(), "synchronous")
+    return paths
 
 
-def peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**30
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 2**20
+def step(paths: Paths, modalities: list[str], pairs: int, in_blocks: str) -> str:
+    """One epoch of one step; its peak in GiB and its seconds."""
+    if in_blocks != "default":
+        vivit.TOKENS, vivit.TOKENS_PER_BLOCK = (1 if in_blocks == "yes" else 10**9), vivit.TOKENS_PER_BLOCK // 4
+    augmentation = AugmentationConfig(temporal_prob=0)
+    config = TrainConfig(epochs=1, passes_per_epoch=1, batch_size=pairs, augmentation=augmentation)
+    data = load_training_set(paths.open(modalities), "any", modalities)
+    specs = {name: BranchSpec(MODELS[name], data.modalities[name].shape) for name in modalities}
+    network = new_network(specs, int(data.lengths.max()), 0)
+    with tempfile.TemporaryDirectory() as checkpoints:
+        trainer = Trainer(data, network, config, config, 0, Path(checkpoints))
+        began = time.perf_counter()
+        list(trainer.run())
+        seconds = time.perf_counter() - began
+    if pick_device().type == "cuda":
+        return f"{torch.cuda.max_memory_reserved() / 2**30} {seconds}"
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20} {seconds}"
+
+
+def measure(folder: Path, modalities: list[str], pairs: int, in_blocks: str = "default") -> tuple[float, float]:
+    """GiB and seconds of `step` in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.memory",
+        "step",
+        str(folder),
+        "+".join(modalities),
+        str(pairs),
+        in_blocks,
+    ]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    gib, seconds = map(float, output.split()[-2:])
+    return gib, seconds
 
 
 def main() -> None:
-    device, (pairs, frames) = pick_device(), map(int, sys.argv[1:3] or (64, 100))
-    small = (8, 50)
-    blocks, (tokens, per_block) = {}, (vivit.TOKENS, vivit.TOKENS_PER_BLOCK)
-    for name, limit in (("in blocks", 1), ("all kept", 10**9)):
-        vivit.TOKENS, vivit.TOKENS_PER_BLOCK = limit, per_block // 4
-        blocks[name] = peak_gib(["rgb"], *small, device)
-    vivit.TOKENS, vivit.TOKENS_PER_BLOCK = tokens, per_block
-    print(f"RGB, {small[0]} pairs of {small[1]} frames, one step on {device}")
-    for name, (gib, seconds) in blocks.items():
-        ours, quick = blocks["in blocks"]
-        print(
-            f"  {name:10s} {gib:6.2f} GiB, {seconds:6.1f} s   this / ours {gib / ours:5.2f}, time {seconds / quick:5.2f}"
-        )
-    for names in (["rgb"], ["pose2d", "rgb"]):
-        gib, seconds = peak_gib(names, pairs, frames, device)
-        print(f"{'+'.join(names)}, {pairs} pairs of {frames} frames: {gib:.2f} GiB, {seconds:.0f} s")
+    if sys.argv[1:2] == ["step"]:
+        folder, modalities, pairs, in_blocks = sys.argv[2:]
+        paths = Paths(*(Path(folder) / name for name in ("poses", "heatmaps", "frames")))
+        return print(step(paths, modalities.split("+"), int(pairs), in_blocks))
+    pairs, frames = map(int, sys.argv[1:3] or (64, 100))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_stores(folder / "small", *SMALL)
+        print(f"RGB, {SMALL[0]} pairs of {SMALL[1]} frames, one step on {pick_device()}")
+        ours = measure(folder / "small", ["rgb"], SMALL[0], "yes")
+        for label, (gib, seconds) in {
+            "in blocks": ours,
+            "all kept": measure(folder / "small", ["rgb"], SMALL[0], "no"),
+        }.items():
+            ratios = f"this / ours {gib / ours[0]:5.2f}, time {seconds / ours[1]:5.2f}"
+            print(f"  {label:10s} {gib:6.2f} GiB, {seconds:6.1f} s   {ratios}")
+        write_stores(folder / "large", pairs, frames)
+        for modalities in (["rgb"], ["pose2d", "rgb"]):
+            gib, seconds = measure(folder / "large", modalities, pairs)
+            print(f"{'+'.join(modalities)}, {pairs} pairs of {frames} frames: {gib:.2f} GiB, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ def main(
         Path | None, typer.Option(help="CSV of key events, in the folder; `derived` unless --set labels=human.")
     ] = None,
     preset: Annotated[str, typer.Option(help="How to train: a key below `presets`.")] = "quick",
-    inputs: Annotated[str, typer.Option(help="What networks see, e.g. pose2d,rgb,pose2d+rgb.")] = "pose2d",
+    inputs: Annotated[
+        str | None, typer.Option(help="What networks see, e.g. pose2d,rgb,pose2d+rgb; by default pose2d, or as before.")
+    ] = None,
     val_fraction: Annotated[float, typer.Option(help="Share of the sequences that validate.")] = 0.3,
     fps: Annotated[float | None, typer.Option(help="Frame rate of folders of frames and of pose files.")] = None,
     settings: Annotated[
@@ -52,7 +54,8 @@ def main(
 ) -> None:
     batch_size = Params(params).section(f"presets.{preset}", TrainConfig).batch_size
     check_name(params, name, replace)
-    seen = parse(inputs)
+    old = (Params(params).content.get("datasets") or {}).get(name) or {}
+    seen = parse(inputs) if inputs else old.get("inputs") or [["pose2d"]]
     source = make_source(
         path,
         {"reader": reader} if reader else recognise(path, by_folder=action is None),
@@ -70,7 +73,6 @@ def main(
     preview = _checked(config, name)
     if needs_pictures(seen):
         video_pictures(preview)  # an error where a sequence has no video
-    old = (Params(params).content.get("datasets") or {}).get(name) or {}
     dropped = {key: value for key, value in (old.get("source") or {}).items() if key not in source}
     set_dataset(params, name, {"preset": preset, "inputs": seen, "source": source})
     for line in advice(preview, preset, batch_size):

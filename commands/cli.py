@@ -2,12 +2,14 @@
 
 import typer
 
-from commands import add, events, info, show
+from commands import add, align, diff, events, info, show
 from stages import evaluate, extract, film, fit, frames, fuse, project, render, report, train
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 PANELS = {
     "Your data": (add, info, show, events),
+    "What a trained network is good for": (align,),
+    "What a change did": (diff,),
     "Stages, in the order in which `dvc repro` runs them": (
         extract,
         project,

@@ -13,6 +13,7 @@ from commands.base import StoreArgument, find_store, nearest
 from pipeline.config import InputError
 from pipeline.contact_sheet import Take, contact_sheet, film, take
 from pipeline.heatmap_store import HeatmapStore
+from pipeline.performance import footage
 from pipeline.progress import progress_bar
 from pipeline.projection import ProjectConfig, project
 from pipeline.sequence import PoseSequences, read_sequences
@@ -77,13 +78,8 @@ def _with_heatmaps(shown: Take, path: Path, frames: slice, n: int) -> Take:
 
 def _images(sequences: PoseSequences, n: int, rows: list[int]) -> Iterator[np.ndarray] | None:
     """The video's frames, where the joints are its pixels."""
-    video = sequences.videos[n]
-    if not video or sequences.joints.shape[2] == 3 or sequences.poses == "projected":
-        return None
-    if not Path(video).exists():
-        log.warning("on white: the video %s is gone", video)
-        return None
-    return read_frames(Path(video), sequences.video_frames[sequences.frames(n)][rows])
+    video = footage(sequences, n)
+    return video and read_frames(video, sequences.video_frames[sequences.frames(n)][rows])
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def contact_sheet(shown: Take, frames: list[int], images: Iterable[np.ndarray] |
 
     images: (H, W, 3) uint8 RGB of each of `frames`, or None for a white ground. The cut is around the whole sequence.
     """
-    window = _around(shown)
+    window = around(shown)
     width, height = _cell(window)
     num_columns = min(len(frames), int(SHEET_IN / width))
     num_columns = -(-len(frames) // -(-len(frames) // num_columns))
@@ -102,7 +102,7 @@ def contact_sheet(shown: Take, frames: list[int], images: Iterable[np.ndarray] |
 
 def film(shown: Take, images: Iterable[np.ndarray] | None = None) -> Iterator[np.ndarray]:
     """Every frame as an (H, W, 3) uint8 RGB picture of one even size, the heatmaps beside it."""
-    window = _around(shown)
+    window = around(shown)
     if images is not None and all(shown.frame_size):
         window = (-0.5, shown.frame_size[0] - 0.5, shown.frame_size[1] - 0.5, -0.5)
     width, height = (round(2 * side, 1) for side in _cell(window))
@@ -146,7 +146,7 @@ def _with_images(frames: Iterable[int], images: Iterable | None) -> Iterator[tup
     return zip(frames, images, strict=True) if images is not None else zip(frames, repeat(None), strict=False)
 
 
-def _around(shown: Take) -> tuple[float, float, float, float]:
+def around(shown: Take) -> tuple[float, float, float, float]:
     """Left, right, bottom and top of the cut, y down: all that is seen in the whole sequence, and a margin."""
     seen = shown.joints[shown.confidence > 0]
     low, high = seen.min(axis=0), seen.max(axis=0)

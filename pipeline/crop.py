@@ -22,6 +22,12 @@ def crop_box(joints: np.ndarray, confidence: np.ndarray, padding: float = 0.0, k
     return np.concatenate([corner, size]).astype(np.float32)
 
 
+def grown(boxes: np.ndarray, padding: float) -> np.ndarray:
+    """(N, 4) float32 boxes with `padding` of their width and height added on every side."""
+    size = boxes[:, 2:]
+    return np.concatenate([boxes[:, :2] - padding * size, size * (1 + 2 * padding)], axis=1)
+
+
 def crop_boxes(
     joints: np.ndarray, confidence: np.ndarray, offsets: np.ndarray, padding: float = 0.0, keep_aspect: bool = False
 ) -> np.ndarray:

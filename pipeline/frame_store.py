@@ -54,6 +54,7 @@ def write_frames(
     began = time.perf_counter()
     num_frames, size_px = sequences.num_frames, config.size_px
     fingerprint = {"poses": content_hash(source), "config": config.model_dump(), "boxes": boxes.tolist()}
+    fingerprint |= {"pictures": pictures.stamp}
     partial = open_partial(path, fingerprint)
     if not created(partial):
         group = zarr.open_group(partial, mode="a", zarr_format=3)

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.config import Config, InputError
-from pipeline.crop import crop_boxes
+from pipeline.crop import crop_boxes, grown
 from pipeline.sequence import PoseSequences
 from pipeline.video import frames as decode
 
@@ -29,6 +29,10 @@ class FramesConfig(Config):
 class Pictures(Protocol):
     """Where the pictures of a data set come from; pickled into dask's processes."""
 
+    @property
+    def stamp(self) -> list:
+        """JSON-ready; other when the pictures are others. A store that is half made of those is not taken up."""
+
     def crops(self, n: int, frames: slice, box: np.ndarray, size_px: int) -> np.ndarray:
         """(T, S, S, 3) uint8 RGB: `box` (x0, y0, width, height) of these frames of sequence n, each axis scaled by itself."""
 
@@ -36,14 +40,13 @@ class Pictures(Protocol):
 def frame_boxes(sequences: PoseSequences, padding: float, keep_aspect: bool, config: FramesConfig) -> np.ndarray:
     """(N, 4) float32: the heatmaps' crop boxes, of their own padding and keep_aspect, grown by `config.padding`."""
     boxes = crop_boxes(sequences.joints, sequences.confidence, sequences.offsets, padding, keep_aspect)
-    size = boxes[:, 2:]
-    return np.concatenate([boxes[:, :2] - config.padding * size, size * (1 + 2 * config.padding)], axis=1)
+    return grown(boxes, config.padding)
 
 
 def cut(image: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:
     """(S, S, 3) uint8 of a picture (H, W, 3): the box rounded outward to whole pixels, black beyond the picture.
 
-    Where it shrinks, a pixel is the mean of those that it covers; where it grows, it is interpolated linearly.
+    Along an axis that shrinks, a pixel is the mean of those that it covers; along one that grows, it is interpolated.
     """
     low, high = np.floor(box[:2]).astype(int), np.ceil(box[:2] + box[2:]).astype(int)
     (x0, y0), (x1, y1) = low, np.maximum(high, low + 1)
@@ -51,8 +54,9 @@ def cut(image: np.ndarray, box: np.ndarray, size_px: int) -> np.ndarray:
     top, left = min(max(-y0, 0), y1 - y0), min(max(-x0, 0), x1 - x0)
     bottom, right = y1 - y0 - top - inside.shape[0], x1 - x0 - left - inside.shape[1]
     whole = np.pad(inside, [(top, bottom), (left, right), (0, 0)]) if top or left or bottom or right else inside
-    shrinks = min(whole.shape[:2]) >= size_px
-    return cv2.resize(whole, (size_px, size_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    height, width = (min(side, size_px) for side in whole.shape[:2])
+    shrunk = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (size_px, size_px), interpolation=cv2.INTER_LINEAR)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ class VideoPictures:
     videos: tuple[str, ...]
     video_frames: tuple[np.ndarray, ...]
     sizes: np.ndarray
+
+    @property
+    def stamp(self) -> list:
+        found = ((Path(video), Path(video).stat()) for video in self.videos)
+        return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in found]
 
     def crops(self, n: int, frames: slice, box: np.ndarray, size_px: int) -> np.ndarray:
         path, found = Path(self.videos[n]), []

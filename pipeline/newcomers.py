@@ -1,21 +1,28 @@
-"""Embed sequences that were not there when a network was trained: other people's clips, or changed ones."""
+"""Sequences that were not there when a network was trained, other people's clips or changed ones: found and embedded."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.checkpoint import load_network
+from pipeline.clip import Clip
 from pipeline.config import InputError
+from pipeline.datasets.videos import VideosConfig
 from pipeline.device import pick_device
 from pipeline.embedding import embed
+from pipeline.estimators.registry import load_estimator
+from pipeline.extraction import Estimated, Job, Run, estimate
 from pipeline.frame_store import FrameStore, write_frames
 from pipeline.frames import Pictures, frame_boxes
 from pipeline.heatmap_store import HeatmapStore, write_heatmaps
 from pipeline.inputs import STORES
 from pipeline.modalities.registry import load_modalities
 from pipeline.modalities.stores import Paths
-from pipeline.sequence import PoseSequences, write_sequences
+from pipeline.person import follow
+from pipeline.sequence import PoseSequences, from_clips, write_sequences
+from pipeline.skeleton import load_skeleton
 
 
 def embed_sequences(
@@ -51,3 +58,46 @@ def embed_sequences(
             write_frames(sequences, paths.poses, paths.frames, pictures, boxes, config, "synchronous")
         sources = load_modalities(modalities, paths.open(modalities)).values()
         return embed(loaded, sequences.lengths, lambda n: tuple(source.original(n) for source in sources))
+
+
+def estimate_videos(
+    videos: Mapping[str, Path], config: VideosConfig, dataset: str, action: str, run: Run
+) -> PoseSequences:
+    """The poses of videos, or folders of frames, by name, as the reader of a data set with these settings makes them.
+
+    What cannot be used is left out with a warning; raises InputError for it with `run.strict`, and where nothing is left.
+    """
+    jobs = {
+        name: Job(path, config.root, config.estimator, config.fps, config.frames_fps, config.batch_size)
+        for name, path in videos.items()
+    }
+    estimated, left_out = estimate(jobs, run)
+
+    def clip(name: str, video: Estimated) -> Clip:
+        person = follow(video.detections, video.fps, video.frame_size, config.person)
+        return Clip(
+            name,
+            action,
+            "val",
+            person.joints,
+            person.confidence,
+            video.fps,
+            frame_size=video.frame_size,
+            video=str(videos[name]),
+            video_frames=video.video_frames,
+        )
+
+    sequences = from_clips(
+        (clip(name, video) for name, video in estimated.items()),
+        dataset=dataset,
+        skeleton=load_skeleton(load_estimator(config.estimator, config.root).skeleton),
+        event_names={},
+        poses="estimated",
+        labels="none",
+        left_out=left_out,
+        to_train=False,
+    )
+    if run.strict and sequences.left_out:
+        name, reason = next(iter(sequences.left_out.items()))
+        raise InputError(f"Expected a video to align, but got {reason} in {videos[name]}. Name another.")
+    return sequences

@@ -62,11 +62,12 @@ def casa_normalise(joints: Float[np.ndarray, "F K 3"], skeleton: Skeleton) -> Fl
     return np.einsum("fij,fkj->fki", body, joints - origin[:, None]) / length[:, None]
 
 
-def project(sequences: PoseSequences, config: ProjectConfig) -> PoseSequences:
+def project(sequences: PoseSequences, config: ProjectConfig, to_train: bool = True) -> PoseSequences:
     """3D poses to pixels, y down, each sequence with one scale in the middle of its frame; 2D poses as they are.
 
     Of CASA-normalised bodies the image shows x and z (at azimuth and elevation 0), so `zaxis` points down. What
-    `casa_normalise` cannot orient becomes missing; a sequence of which nothing is left is left out.
+    `casa_normalise` cannot orient becomes missing; a sequence of which nothing is left is left out. to_train: as of
+    `from_clips`.
     """
     if sequences.joints.shape[2] == 2:
         return sequences
@@ -90,6 +91,7 @@ def project(sequences: PoseSequences, config: ProjectConfig) -> PoseSequences:
         labels=sequences.labels,
         left_out=sequences.left_out,
         provenance=sequences.provenance,
+        to_train=to_train,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline import pose_sources
 from pipeline.markdown import INTRODUCTION, section
+from pipeline.plot_data import write_plots
 from pipeline.sequence import PoseSequences, read_sequences
 from pipeline.showcase import draw_alignment, draw_losses
 from pipeline.store import check, write_json
@@ -56,12 +57,11 @@ def load_reported(
 def write_report(reported: Sequence[Reported], path: Path) -> dict:
     """Write results.csv, metrics/*.json, plots/, figures/ and report.md below `path`; returns counts for the summary."""
     rows, sections = [], []
-    for folder in ("metrics", "figures", "plots/loss", "plots/learning_rate"):
+    for folder in ("metrics", "figures"):
         (path / folder).mkdir(parents=True, exist_ok=True)
     for each in reported:
         dataset, details, sequences = each.name, each.details, each.sequences
         write_json(path / "metrics" / f"{dataset}.json", metrics_tree(details))
-        write_plots(dataset, each.curves, path / "plots")
         action, seen = next(iter(details["actions"])), details["inputs"][0]
         embeddings = each.results / "embeddings" / action / seen
         draw_alignment(sequences, embeddings, action, path / "figures" / f"{dataset}.png")
@@ -69,8 +69,10 @@ def write_report(reported: Sequence[Reported], path: Path) -> dict:
         sections.append(section(dataset, details, each.published, sequences.provenance))
         rows += read_rows(each.results / "results.csv")
     all_sequences = {each.name: each.sequences for each in reported}
+    all_details = {each.name: each.details for each in reported}
     for group in pose_sources.same_videos(all_sequences):
-        sections.append(pose_sources.section(group, all_sequences, {each.name: each.details for each in reported}))
+        sections.append(pose_sources.section(group, all_sequences, all_details))
+    write_plots(all_details, {each.name: each.curves for each in reported}, path / "plots")
     write_rows(rows, path / "results.csv")
     (path / "report.md").write_text("\n".join([INTRODUCTION, *sections]), encoding="utf-8")
     return {"rows": len(rows), "datasets": len(reported)}
@@ -95,15 +97,6 @@ def read_curves(path: Path) -> list[dict[str, str]]:
     """The rows of a loss.csv that a training stage wrote."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def write_plots(dataset: str, curves: list[dict[str, str]], path: Path) -> None:
-    """One small CSV per network and curve, which DVC draws."""
-    for curve in ("loss", "learning_rate"):
-        for network, rows in networks_of(curves).items():
-            lines = [f"{row['epoch']},{row[curve]}\n" for row in rows]
-            file = path / curve / f"{dataset}_{'_'.join(network)}.csv"
-            file.write_text(f"epoch,{curve}\n" + "".join(lines), encoding="utf-8")
 
 
 def networks_of(curves: list[dict[str, str]]) -> dict[tuple[str, str, str], list[dict[str, str]]]:

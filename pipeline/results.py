@@ -12,18 +12,18 @@ import numpy as np
 from rich.progress import Progress
 
 from pipeline.checkpoint import load_network
+from pipeline.config import InputError
 from pipeline.device import pick_device
 from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
 from pipeline.inputs import Input, encoders, label
-from pipeline.metrics.bootstrap import Score
 from pipeline.metrics.clips import labelled_clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, raw_rgb, time_only
 from pipeline.modalities.registry import load_modalities
 from pipeline.modalities.stores import Paths, Stores
 from pipeline.store import check, content_hash, finish, open_partial, write_json
-from pipeline.summaries import Scores, fusion_minus_parts, mean_over_actions, minus, rounded, summaries
+from pipeline.summaries import fusion_minus_parts, load_scores, mean_over_actions, minus, rounded, summaries
 from pipeline.table import ALL_ACTIONS, VARIANTS, method_and_input, system, write_rows
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,8 @@ class ActionEvaluation:
             return tuple(source.original(n) for source in sources)
 
         def fetch_broken(i: int) -> tuple[np.ndarray, ...]:
-            return tuple(frames[self.indices[i]] for frames in fetch(self.numbers["val"][i]))
+            n = self.numbers["val"][i]
+            return tuple(source.original(n, self.indices[i]) for source in sources)
 
         for seed, path in networks.items():
             for method in ("la2ds", "untrained"):
@@ -148,7 +149,7 @@ def evaluate_dataset(
         progress.advance(task)
     scores, facts = {}, {}
     for action in actions:
-        scores[action] = _load_scores(partial / "actions" / f"{action}.npz")
+        scores[action] = load_scores(partial / "actions" / f"{action}.npz")
         facts[action] = json.loads((partial / "actions" / f"{action}.json").read_text(encoding="utf-8"))
     notes = sorted({f"{action}: {note}" for action, fact in facts.items() for note in fact["notes"]})
     if len(actions) > 1:
@@ -186,7 +187,10 @@ def evaluate_dataset(
 
 def _networks(folder: Path) -> dict[int, Path]:
     """Seed -> network."""
-    return {int(path.stem.removeprefix("seed_")): path for path in sorted(folder.glob("seed_*.safetensors"))}
+    found = {int(path.stem.removeprefix("seed_")): path for path in folder.glob("seed_*.safetensors")}
+    if not found:
+        raise InputError(f"Expected the networks of an input, but there is none in {folder}. Run train and fuse again.")
+    return dict(sorted(found.items()))
 
 
 def _evaluate_action(action: ActionEvaluation, networks: dict[Input, dict[int, Path]], partial: Path) -> None:
@@ -240,13 +244,3 @@ def _notes(action: ActionEvaluation, evaluations: dict[tuple[str, int], Evaluati
     if len(action.val) < FEW_VIDEOS:
         notes.append(f"only {len(action.val)} validation videos: their bootstrap intervals say little")
     return notes
-
-
-def _load_scores(path: Path) -> dict[tuple[str, int], Scores]:
-    scores: dict[tuple[str, int], Scores] = {}
-    with np.load(path) as arrays:
-        for key, values in arrays.items():
-            method, seed, variant, metric = key.split("/")
-            of_method = scores.setdefault((method, int(seed)), {name: {} for name in VARIANTS})
-            of_method[variant][metric] = Score(*(float(v) for v in values[:3]), values[3:])
-    return scores

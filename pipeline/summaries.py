@@ -1,11 +1,25 @@
 """Scores of several actions and seeds brought together, and made ready for JSON."""
 
+from pathlib import Path
+from typing import BinaryIO
+
 import numpy as np
 
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.table import VARIANTS, method_and_input, system
 
 Scores = dict[str, dict[str, Score]]  # variant -> metric -> score
+
+
+def load_scores(source: Path | BinaryIO) -> dict[tuple[str, int], Scores]:
+    """(system, seed) -> scores of one action, from the actions/<action>.npz that `evaluate_dataset` wrote."""
+    scores: dict[tuple[str, int], Scores] = {}
+    with np.load(source) as arrays:
+        for key, values in arrays.items():
+            method, seed, variant, metric = key.split("/")
+            of_method = scores.setdefault((method, int(seed)), {name: {} for name in VARIANTS})
+            of_method[variant][metric] = Score(*(float(v) for v in values[:3]), values[3:])
+    return scores
 
 
 def mean_over_actions(actions: dict[str, dict[tuple[str, int], Scores]]) -> tuple[dict, list[str]]:

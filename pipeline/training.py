@@ -28,6 +28,7 @@ from pipeline.training_set import TrainingSet
 log = logging.getLogger(__name__)
 
 BUCKETS_PER_SHUFFLE = 16
+OF_ALL_MODALITIES = {"seeds", "device", "augmentation", "loss", "modalities"}
 
 
 class Schedule(Config):
@@ -56,7 +57,8 @@ class FusionConfig(Schedule):
 class TrainConfig(Schedule):
     """A preset: stage one, and the seeds, augmentation and loss of both stages.
 
-    model: of `pose2d`. modalities: what differs in a modality's encoder and schedule, as a part of this very section.
+    model: of `pose2d`. modalities: what differs in a modality's encoder and schedule, as a part of this very section; both
+    stages share the rest.
     """
 
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
@@ -76,7 +78,7 @@ class TrainConfig(Schedule):
     @model_validator(mode="after")
     def _modalities_are_right(self) -> Self:
         for name, changes in self.modalities.items():
-            if wrong := set(changes) & {"seeds", "modalities"} or {name} - set(STORES):
+            if wrong := set(changes) & OF_ALL_MODALITIES or {name} - set(STORES):
                 raise ValueError(f"modalities.{name}: {sorted(wrong)} cannot stand here")
             try:
                 self.of(name)

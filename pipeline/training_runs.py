@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from pipeline.checkpoint import join_networks, new_network, save_network
+from pipeline.config import InputError
 from pipeline.inputs import STORES, label
 from pipeline.modalities.stores import Paths
 from pipeline.models.network import AlignmentNetwork, BranchSpec
@@ -57,7 +58,8 @@ def train_dataset(paths: Paths, path: Path, config: TrainConfig, modalities: Seq
             longest = int(data.lengths.max())
             # Drifting positions need room to drift in.
             max_frames = own.model.max_frames or longest * (2 if own.model.position_drift > 1 else 1)
-            spec = BranchSpec(own.model, data.modalities[modality].shape)
+            model = own.model.model_copy(update={"max_frames": max_frames})
+            spec = BranchSpec(model, data.modalities[modality].shape)
             return new_network({modality: spec}, max_frames, seed)
 
         return Run((modality,), seed, own, own, start)
@@ -89,6 +91,9 @@ def fuse_dataset(
 
     def run(action: str, names: tuple[str, ...], seed: int) -> Run:
         encoders = {name: models / action / name / f"seed_{seed}" for name in names}
+        for path in encoders.values():
+            if not path.with_suffix(".safetensors").is_file():
+                raise InputError(f"Expected an encoder of stage one, but there is none at {path}. Run train again.")
         return Run(names, seed, config, preset, lambda data: join_networks(encoders, seed))
 
     def runs(action: str) -> list[Run]:

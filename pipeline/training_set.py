@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.augmentation import AugmentationConfig, augment
 from pipeline.crop import to_grid
+from pipeline.inputs import STORES
 from pipeline.modalities.base import Modality
 from pipeline.modalities.registry import load_modalities
 from pipeline.modalities.stores import Stores
@@ -50,7 +51,12 @@ class TrainingSet:
         videos = [self.videos[i] for i in batch]
         drawn = [augment(v.uv, v.confidence, v.px_per_cell, self.skeleton, self.size_px, config, rng) for v in videos]
         numbers = [v.number for v in videos]
-        pairs = [modality.pairs(numbers, drawn, config, rng, device) for modality in self.modalities.values()]
+        # A generator each, or what one draws would change what the skeletons of the next batch get.
+        own = rng.spawn(len(STORES))
+        pairs = [
+            modality.pairs(numbers, drawn, config, own[list(STORES).index(name)], device)
+            for name, modality in self.modalities.items()
+        ]
         originals, augmented = zip(*pairs, strict=True)
         index = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(d.index) for d in drawn], batch_first=True)
         return (

@@ -38,6 +38,10 @@ class StudioPictures:
     frame_px: int
     seed: int
 
+    @property
+    def stamp(self) -> list:
+        return [self.seed, self.frame_px]
+
     def crops(self, n: int, frames: slice, box: np.ndarray, size_px: int) -> np.ndarray:
         """(T, S, S, 3) uint8 RGB pictures of these frames of sequence n, the same whichever are drawn together.
 

@@ -21,8 +21,11 @@ class Modality(Protocol):
 
     shape: tuple[int, ...]
 
-    def original(self, n: int) -> np.ndarray:
-        """(T, *shape) of a whole sequence: uint8 for a grid, which the network scales to [0, 1], else float32."""
+    def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
+        """(T, *shape) of a whole sequence: uint8 for a grid, which the network scales to [0, 1], else float32.
+
+        index: show these frames of it instead, as if they had been filmed so.
+        """
 
     def pairs(
         self,

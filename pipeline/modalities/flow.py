@@ -17,18 +17,19 @@ from pipeline.modalities.base import joined
 from pipeline.modalities.stores import Stores
 
 LARGEST = 0.1  # of the crop's side, per frame: motion that is shown as 1 or 255; rest is 128
-HELD = 64  # sequences whose flow stays in memory: it costs more to compute than to read frames
+HELD_FRAMES = 20_000  # whose flow stays in memory (at 112 px, 500 MB): it costs more to compute than to read frames
 
 
 @dataclass(frozen=True)
 class Flow:
-    """fetch: n -> (T, 2, S, S) uint8, motion along x and y."""
+    """fetch: n -> (T, 2, S, S) uint8, motion along x and y. crops: n -> the (T, S, S, 3) uint8 pictures it is made from."""
 
     fetch: Callable[[int], np.ndarray]
+    crops: Callable[[int], np.ndarray]
     shape: tuple[int, int, int]
 
-    def original(self, n: int) -> np.ndarray:
-        return self.fetch(n)
+    def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
+        return self.fetch(n) if index is None else optical_flow(self.crops(n)[index])
 
     def pairs(
         self,
@@ -49,7 +50,7 @@ class Flow:
 def optical_flow(frames: np.ndarray) -> np.ndarray:
     """(T, 2, S, S) uint8 of (T, S, S, 3) uint8 RGB frames: 128 + 127 * motion / (0.1 S), at most 1..255.
 
-    Frame t holds the motion since frame t - 1; the first has none.
+    Frame t holds the motion since frame t - 1, and the first, which would give itself away by having none, the second's.
     """
     estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     size_px = frames.shape[1]
@@ -57,6 +58,7 @@ def optical_flow(frames: np.ndarray) -> np.ndarray:
     motion = np.zeros((len(frames), size_px, size_px, 2), np.float32)
     for t in range(1, len(frames)):
         motion[t] = estimator.calc(grey[t - 1], grey[t], None)
+    motion[0] = motion[min(1, len(motion) - 1)]
     levels = np.rint(128 + 127 * (motion / (LARGEST * size_px)).clip(-1, 1))
     return np.ascontiguousarray(levels.astype(np.uint8).transpose(0, 3, 1, 2))
 
@@ -71,5 +73,9 @@ def mirrored(flow: np.ndarray) -> np.ndarray:
 def load(stores: Stores) -> Flow:
     sequences, store = stores.sequences, stores.frames
     assert store is not None, "inputs with pictures come with their store"
-    fetch = lru_cache(HELD)(lambda n: optical_flow(store.frames(sequences.frames(n))))
-    return Flow(fetch, (2, store.size_px, store.size_px))
+
+    def crops(n: int) -> np.ndarray:
+        return store.frames(sequences.frames(n))
+
+    held = max(1, HELD_FRAMES // int(sequences.lengths.max()))
+    return Flow(lru_cache(held)(lambda n: optical_flow(crops(n))), crops, (2, store.size_px, store.size_px))

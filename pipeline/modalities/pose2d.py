@@ -25,8 +25,8 @@ class Pose2D:
     channels: str
     shape: tuple[int, int, int]
 
-    def original(self, n: int) -> np.ndarray:
-        return self.fetch(n)
+    def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
+        return self.fetch(n) if index is None else self.fetch(n)[index]
 
     def pairs(
         self,

@@ -19,8 +19,8 @@ class RGB:
     fetch: Callable[[int], np.ndarray]
     shape: tuple[int, int, int]
 
-    def original(self, n: int) -> np.ndarray:
-        return channels_first(self.fetch(n))
+    def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
+        return channels_first(self.fetch(n) if index is None else self.fetch(n)[index])
 
     def pairs(
         self,

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from pipeline.config import InputError
+from pipeline.crop import grown
 from pipeline.frame_store import FrameStore
 from pipeline.heatmap_store import HeatmapStore
 from pipeline.inputs import STORES
@@ -28,13 +32,21 @@ class Paths:
     frames: Path
 
     def open(self, modalities: Iterable[str]) -> Stores:
-        """The stores of these modalities; raises InputError for one that is missing or not made from the poses."""
-        pictures = any(STORES[name] == "frames" for name in modalities)
-        return Stores(
-            read_sequences(self.poses),
-            HeatmapStore(self.heatmaps, self.poses),
-            FrameStore(self.frames, self.poses) if pictures else None,
-        )
+        """The stores of these modalities.
+
+        Raises InputError for one that is missing or not made from the poses, and for pictures of another crop than the
+        heatmaps.
+        """
+        heatmaps = HeatmapStore(self.heatmaps, self.poses)
+        if not any(STORES[name] == "frames" for name in modalities):
+            return Stores(read_sequences(self.poses), heatmaps)
+        frames = FrameStore(self.frames, self.poses)
+        if not np.allclose(frames.boxes, grown(heatmaps.boxes, frames.config.padding), rtol=1e-5):
+            raise InputError(
+                f"Expected pictures cropped as the heatmaps are, but {self.frames} has other boxes than {self.heatmaps}."
+                " Run the stages render and frames again."
+            )
+        return Stores(read_sequences(self.poses), heatmaps, frames)
 
     def made_from(self, modalities: Iterable[str]) -> dict[str, Path]:
         """The stores that are read, by name."""

@@ -90,7 +90,7 @@ class PretrainedImage(nn.Module):
 def _load_file(timm, model: nn.Module, path: Path) -> None:
     """All weights of the model from a file, fitted to its size where timm knows how; others in the file are left."""
     fitted = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
-    found = timm.models.load_checkpoint(model, str(path), strict=False, filter_fn=fitted)
+    found = timm.models.load_checkpoint(model, str(path), strict=False, filter_fn=fitted, weights_only=True)
     if found.missing_keys:
         raise ValueError(f"{len(found.missing_keys)} weights are missing, e.g. {found.missing_keys[0]}")
 

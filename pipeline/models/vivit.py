@@ -16,8 +16,9 @@ from pipeline.config import InputError
 from pipeline.models.attention import Block
 from pipeline.models.positions import TemporalPositions
 
-# What the spatial transformer keeps for the backward pass is about 80 kB a token and 4 blocks: beyond TOKENS in one
-# call it goes through the frames block by block, and computes each block again on the way back.
+# What the spatial transformer keeps for the backward pass is about 80 kB a token and 4 blocks of width 192, which is what
+# `num_tokens` counts in: beyond TOKENS in one call it goes through the frames block by block, and computes each block
+# again on the way back.
 TOKENS = 65_536
 TOKENS_PER_BLOCK = 16_384
 
@@ -49,9 +50,10 @@ class SpatialTransformer(nn.Module):
                 f"Expected frames of a size that patch_px divides, but got {size_px} and {patch_px} in params.yaml. Change one."
             )
         self.patch_px = patch_px
-        self.num_tokens = (size_px // patch_px) ** 2
+        patches = (size_px // patch_px) ** 2
+        self.num_tokens = math.ceil(patches * depth / 4 * width / 192)
         self.embed = nn.Linear(num_channels * patch_px**2, width)
-        self.positions = nn.Parameter(torch.randn(self.num_tokens, width) * 0.02) if positions else None
+        self.positions = nn.Parameter(torch.randn(patches, width) * 0.02) if positions else None
         self.blocks = nn.ModuleList(Block(width, heads, head_width, mlp_width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 

@@ -14,7 +14,17 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("pipeline", "stages", "commands", "data/raw/studio", "dvc.yaml", ".dvc/config", ".dvcignore", "README.md")
+COPIED = (
+    "pipeline",
+    "stages",
+    "commands",
+    "data/raw/studio",
+    "dvc.yaml",
+    ".dvc/config",
+    ".dvc/plots",
+    ".dvcignore",
+    "README.md",
+)
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 ENVIRONMENT |= {
     "GIT_AUTHOR_NAME": "t",
@@ -196,7 +206,9 @@ def test_a_committed_change_runs_what_reads_it_and_shows_in_the_diffs(project):
     assert any(".la2ds." in key for key in changed) and not any(".time_only." in key for key in changed)
     run(project, "dvc", "plots", "diff", "HEAD~1", "--out", "plots_html")
     page = (project / "plots_html/index.html").read_text()
-    assert "studio_squat_pose2d_rgb_seed0" in page and "HEAD~1" in page  # DVC writes + as _
+    for title in ("Training loss, one line a seed", "studio: squat, pose2d+rgb", "other, squat, plain: event error"):
+        assert title in page
+    assert "HEAD~1" in page
     write_params(project, before)
     run(project, "dvc", "repro")
     run(project, "git", "commit", "-qam", "back")

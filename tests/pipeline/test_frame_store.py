@@ -24,6 +24,7 @@ class Made:
     """Pictures that say sequence and frame; `fails` raises at that sequence."""
 
     fails: int | None = None
+    stamp: tuple = ()
 
     def crops(self, n: int, frames: slice, box: np.ndarray, size_px: int) -> np.ndarray:
         if n == self.fails:

@@ -51,6 +51,9 @@ def test_a_cut_is_the_mean_of_what_a_pixel_covers_and_black_outside():
     blocks = image[4:24, 8:48].reshape(20, 1, 20, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(small, blocks, atol=1)
     np.testing.assert_array_equal(cut(image, np.array([8.0, 4, 20, 20]), 20), image[4:24, 8:28])
+    stripes = np.tile(np.array([255, 0, 0, 0], np.uint8).repeat(3).reshape(4, 1, 3), (20, 10, 1))
+    standing = cut(stripes, np.array([0.0, 0, 10, 80]), 20)  # which grows in width and shrinks in height
+    np.testing.assert_allclose(standing, 255 / 4, atol=1)
     beyond = cut(image, np.array([-10.0, -5, 20, 20]), 20)
     assert (beyond[:5] == 0).all() and (beyond[:, :10] == 0).all()
     np.testing.assert_array_equal(beyond[5:, 10:], image[:15, :10])

@@ -25,6 +25,8 @@ SMALL = {"width": 32, "heads": 2, "head_width": 16, "mlp_width": 64, "spatial_de
 class Noise:
     """Pictures of sequence n of `numbers`."""
 
+    stamp = ()
+
     def __init__(self, numbers):
         self.numbers = numbers
 

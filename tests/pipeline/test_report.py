@@ -5,6 +5,7 @@ from pipeline.config import InputError
 from pipeline.markdown import section
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
+from pipeline.plot_data import write_plots
 from pipeline.report import load_reported, metrics_tree
 from pipeline.showcase import median_pair
 from pipeline.summaries import fusion_minus_parts, mean_over_actions, minus, summaries
@@ -149,3 +150,28 @@ def test_a_data_set_without_labels_has_a_report_of_tau_alone():
     assert "no labels" in text and "| Kendall's tau | LA2DS | 0.900 [0.800, 0.950] |" in text
     assert "- estimator: toy (1)" in text
     assert "median event error" not in text and "majority class |" not in text
+
+
+def test_plot_data_names_every_panel_and_adds_up_the_seeds_frames(tmp_path):
+    score = {"value": 12.0, "low": 10.0, "high": 15.0}
+    scores = {"la2ds": {v: {"event_error": score} for v in VARIANTS}, "majority": {v: {} for v in VARIANTS}}
+    methods = {
+        f"la2ds seed {seed}": {"plain": {"confusion": table}, "clock_broken": {}}
+        for seed, table in enumerate(([[3, 1], [0, 0]], [[3, 1], [0, 5]]))
+    }
+    details = {"toy": {"scores": {"squat": scores}, "actions": {"squat": {"methods": methods}}}}
+    curve = {"action": "squat", "input": "pose2d", "seed": "0", "epoch": "0", "loss": "9.5", "learning_rate": "0.1"}
+    write_plots(details, {"toy": [curve]}, tmp_path)
+    assert (tmp_path / "loss.csv").read_text() == (
+        'facet,seed,epoch,loss,learning_rate\n"toy: squat, pose2d",0,1,9.5,0.1\n'
+    )
+    assert (tmp_path / "headline.csv").read_text() == (
+        "facet,system,kind,value,low,high\n"
+        '"toy, squat, plain: event error, % of the clip (lower is better)",LA2DS,LA2DS,12.0000,10.0000,15.0000\n'
+        '"toy, squat, clock-broken: event error, % of the clip (lower is better)",LA2DS,LA2DS,12.0000,10.0000,15.0000\n'
+    )
+    assert (tmp_path / "confusion.csv").read_text() == (
+        "facet,phase,predicted,percent,frames\n"
+        '"toy: squat, pose2d",1,1,75.00,6\n"toy: squat, pose2d",1,2,25.00,2\n'
+        '"toy: squat, pose2d",2,1,0.00,0\n"toy: squat, pose2d",2,2,100.00,5\n'
+    )

@@ -12,7 +12,7 @@ from pipeline.heatmap import render
 from pipeline.modalities.flow import Flow, mirrored, optical_flow
 from pipeline.modalities.pose2d import Pose2D
 from pipeline.modalities.rgb import RGB, relight
-from pipeline.models.network import BranchSpec, Sequences
+from pipeline.models.network import BranchSpec, ModelConfig, Sequences
 from pipeline.skeleton import load_skeleton
 from pipeline.training import FusionConfig, TrainConfig, Trainer, batches
 from pipeline.training_set import TrainingSet, TrainingVideo
@@ -50,7 +50,7 @@ def training_set(num_videos=5, frames=12, modalities=("pose2d",)):
     known = {
         "pose2d": Pose2D(heatmaps.__getitem__, sigma, SKELETON, "joints+limbs", (num_channels, 30, 30)),
         "rgb": RGB(pictures.__getitem__, (3, 32, 32)),
-        "flow": Flow(lambda n: optical_flow(pictures[n]), (2, 32, 32)),
+        "flow": Flow(lambda n: optical_flow(pictures[n]), pictures.__getitem__, (2, 32, 32)),
     }
     return TrainingSet(videos, SKELETON, 30, {name: known[name] for name in modalities})
 
@@ -218,10 +218,11 @@ def test_all_modalities_show_the_same_frames_mirrored_or_not():
 
 def test_other_modalities_do_not_change_what_the_pose_branch_sees():
     alone, beside = (training_set(modalities=names) for names in (("pose2d",), ("pose2d", "rgb")))
-    draws = [
-        data.sample([3, 1], AugmentationConfig(), np.random.default_rng(5), torch.device("cpu"))[1].frames[0]
-        for data in (alone, beside)
-    ]
+    draws = []
+    for data in (alone, beside):
+        rng = np.random.default_rng(5)  # of an epoch: it goes on from batch to batch
+        batches = [data.sample([3, 1], AugmentationConfig(), rng, torch.device("cpu")) for _ in range(3)]
+        draws.append(torch.cat([augmented.frames[0] for _, augmented, _ in batches]))
     assert torch.equal(*draws)
 
 
@@ -255,8 +256,12 @@ def test_flow_points_where_things_move_and_mirrors_with_them():
     texture = rng.integers(0, 256, (14, 14, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
     frames = np.stack([np.roll(texture, (0, 2 * t), (0, 1)) for t in range(4)])  # two pixels to the right a frame
     flow = optical_flow(frames)
-    assert flow.shape == (4, 2, 112, 112) and (flow[0] == 128).all()
+    assert flow.shape == (4, 2, 112, 112)
+    np.testing.assert_array_equal(flow[0], flow[1])  # or the first frame would be told by its stillness
     level = 128 + 127 * 2 / 11.2
+    held = Flow(lambda n: flow, lambda n: frames, (2, 112, 112))
+    np.testing.assert_array_equal(held.original(0), flow)
+    np.testing.assert_array_equal(held.original(0, np.array([2, 2, 2])), np.full_like(flow[:3], 128))  # it stands still
     assert abs(np.median(flow[1:, 0]) - level) <= 1 and abs(np.median(flow[1:, 1]) - 128) <= 1
     of_mirrored = optical_flow(np.ascontiguousarray(frames[:, :, ::-1]))
     assert np.abs(mirrored(flow).astype(int) - of_mirrored).mean() < 2
@@ -289,6 +294,20 @@ def test_stage_two_starts_from_stage_ones_encoders_and_trains_all_of_it(tmp_path
         np.testing.assert_array_equal(a, b)
 
 
+def test_encoders_of_other_lengths_are_joined(tmp_path):
+    """With and without drifting positions their tables differ; each keeps its own."""
+    paths = {}
+    for name, drift, patch_px in (("pose2d", 2.0, 10), ("rgb", 1.0, 16)):
+        data = training_set(modalities=(name,))
+        config = ModelConfig(**SMALL, position_drift=drift, patch_px=patch_px, max_frames=round(20 * drift))
+        paths[name] = tmp_path / name
+        network = new_network({name: BranchSpec(config, data.modalities[name].shape)}, 20, 0)
+        save_network(network, 0, paths[name])
+    joint = join_networks(paths, 0)
+    for name, path in paths.items():
+        assert_same_state(joint.branches[name], load_network(path).branches[name])
+
+
 def assert_same_state(a, b):
     assert_equal(dict(a.state_dict()), dict(b.state_dict()))
 
@@ -299,6 +318,7 @@ def assert_same_state(a, b):
         ({"rgb": {"epoch": 1}}, r"modalities.rgb.epoch: Extra"),
         ({"rgb": {"model": {"patch": 1}}}, r"modalities.rgb.model.patch: Extra"),
         ({"rgb": {"seeds": [1]}}, r"modalities.rgb: \['seeds'\] cannot stand here"),
+        ({"rgb": {"augmentation": {"brightness": 0}}}, r"modalities.rgb: \['augmentation'\] cannot stand here"),
         ({"sound": {}}, r"\['sound'\]"),
     ],
 )
