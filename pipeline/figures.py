@@ -1,5 +1,8 @@
 """Pictures of skeletons and alignments. Each function draws what it is given; none reads a file."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -7,6 +10,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -14,6 +18,8 @@ from pipeline.skeleton import Skeleton
 
 WIDTH = 0.72  # of a cell, relative to its height: people stand more often than they lie
 PHASE_COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")  # Paul Tol, bright
+# The same hues where each must be told from white and from near-black.
+SCREEN_COLORS = ("#4477aa", "#ee6677", "#228833", "#999933", "#3399bb", "#aa3377", "#888888")
 
 
 def draw_skeleton(ax: Axes, joints: np.ndarray, confidence: np.ndarray, skeleton: Skeleton, color: str) -> None:
@@ -23,6 +29,14 @@ def draw_skeleton(ax: Axes, joints: np.ndarray, confidence: np.ndarray, skeleton
         if seen[a] and seen[b]:
             ax.plot(*joints[[a, b]].T, color=color, linewidth=2, solid_capstyle="round")
     ax.plot(*joints[seen].T, "o", color=color, markersize=2.5)
+
+
+def extent(joints: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, float]:
+    """The middle (2,) and half the height of a cell that all poses of a video fit in: joints (T, K, 2), confidence (T, K)."""
+    seen = joints[confidence > 0]
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    half = 0.54 * max(high[1] - low[1], (high[0] - low[0]) / WIDTH)
+    return (low + high) / 2, half
 
 
 def alignment(
@@ -40,10 +54,7 @@ def alignment(
     fig, axes = plt.subplots(len(rows), num_columns, figsize=(1.1 * num_columns, 1.6 * len(rows)), squeeze=False)
     for line, (label, frames) in zip(axes, rows.items(), strict=True):
         joints, confidence, phase = poses[row_of[label]]
-        seen = joints[confidence > 0]
-        low, high = seen.min(axis=0), seen.max(axis=0)
-        half = 0.54 * max(high[1] - low[1], (high[0] - low[0]) / WIDTH)
-        middle = (low + high) / 2
+        middle, half = extent(joints, confidence)
         for ax, frame in zip(line, frames, strict=True):
             color = PHASE_COLORS[phase[frame] % len(PHASE_COLORS)] if phase[frame] >= 0 else "#555555"
             draw_skeleton(ax, joints[frame], confidence[frame], skeleton, color)
@@ -81,3 +92,29 @@ def loss_curves(panels: dict[str, dict[tuple[str, str], list[float]]]) -> tuple[
     axes[0, 0].legend(handles.values(), handles.keys(), fontsize=7)
     fig.tight_layout(pad=0.4)
     return fig, axes
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One pose of a row: joints (K, 2), confidence (K,), the `extent` of its video, and its color."""
+
+    joints: np.ndarray
+    confidence: np.ndarray
+    extent: tuple[np.ndarray, float]
+    color: str
+
+
+def pose_row(cells: Sequence[Cell], skeleton: Skeleton) -> tuple[Figure, Axes]:
+    """Poses side by side, without a word or a background: one pair of axes for all, which dozens of them would slow down."""
+    fig, ax = plt.subplots(figsize=(len(cells) * WIDTH * 1.2, 1.2))
+    for column, cell in enumerate(cells):
+        middle, half = cell.extent
+        joints = (cell.joints - middle) / max(2.2 * half, 1e-9) + ((column + 0.5) * WIDTH, 0.5)
+        seen = cell.confidence > 0
+        limbs = [joints[[a, b]] for a, b in skeleton.limbs if seen[a] and seen[b]]
+        ax.add_collection(LineCollection(limbs, colors=cell.color, linewidths=1.9, capstyle="round"))
+        ax.plot(*joints[seen].T, "o", color=cell.color, markersize=2.2)
+    ax.set(xlim=(0, len(cells) * WIDTH), ylim=(1, 0), aspect="equal")
+    ax.axis("off")
+    fig.subplots_adjust(0, 0, 1, 1)
+    return fig, ax

@@ -6,7 +6,8 @@ import numpy as np
 
 from pipeline.metrics.pck import TORSO, common_joints, pck, torso_size
 from pipeline.sequence import PoseSequences
-from pipeline.table import ALL_ACTIONS, VARIANTS
+from pipeline.table import VARIANTS
+from pipeline.tables import Table, headline_action
 from pipeline.wording import describe, number, own, systems, table
 
 LEAST_COMMON = 0.5  # share of the smaller data set's validation videos that must be in the other, too
@@ -41,17 +42,23 @@ def same_videos(datasets: dict[str, PoseSequences]) -> list[list[str]]:
 
 
 def section(group: list[str], datasets: dict[str, PoseSequences], details: dict[str, dict]) -> str:
-    """What the report says of such a group. details: each data set's details.json."""
+    """What the report says of such a group, as Markdown. details: each data set's details.json."""
+    first, *others = comparison(group, datasets, details)
+    parts = [f"## {first.title}\n\n{first.note}\n", table(first.header, first.rows)]
+    return "\n".join([*parts, *(each.markdown() for each in others)])
+
+
+def comparison(group: list[str], datasets: dict[str, PoseSequences], details: dict[str, dict]) -> list[Table]:
+    """The scores of such a group side by side, then how far its joints agree."""
     common = set.intersection(*(common_videos(datasets[group[0]], datasets[name]) for name in group))
     counts = ", ".join(f"{name} {len(videos(datasets[name]))}" for name in group)
-    text = (
-        f"## The same videos, poses of several sources: {', '.join(group)}\n\nTrained and scored each by itself, on"
-        f" its own validation videos, as in the paper's Table 13. Validation videos in common: {len(common)} ({counts}).\n"
+    note = (
+        "Trained and scored each by itself, on its own validation videos, as in the paper's Table 13. Validation videos"
+        f" in common: {len(common)} ({counts})."
     )
     scores_of = {}
     for name in group:
-        actions = list(details[name]["actions"])
-        scores_of[name] = details[name]["scores"][ALL_ACTIONS if len(actions) > 1 else actions[0]]
+        scores_of[name] = details[name]["scores"][headline_action(details[name])]
     labels = systems(dict.fromkeys(found for scores in scores_of.values() for found in scores))
     rows = []
     for metric in ("event_error", "acc_100", "tau"):
@@ -62,10 +69,11 @@ def section(group: list[str], datasets: dict[str, PoseSequences], details: dict[
                         number(scores[m].get(variant, {}).get(metric), metric) if m in scores else "-" for m in labels
                     ]
                     rows.append([describe(metric)[0], variant.replace("_", "-"), name, datasets[name].poses, *cells])
-    parts = [text, table(["metric", "variant", "data set", "poses", *labels.values()], rows)]
+    title = f"The same videos, poses of several sources: {', '.join(group)}"
+    scores = Table(title, ["metric", "variant", "data set", "poses", *labels.values()], rows, 4, note)
     best_first = sorted(group, key=lambda name: datasets[name].poses != "annotated")
     agreements = [_agreement(reference, other, datasets) for reference, other in combinations(best_first, 2)]
-    return "\n".join(parts + [found for found in agreements if found])
+    return [scores, *(found for found in agreements if found)]
 
 
 def _same_frames(a: PoseSequences, n: int, b: PoseSequences, m: int) -> bool:
@@ -74,11 +82,11 @@ def _same_frames(a: PoseSequences, n: int, b: PoseSequences, m: int) -> bool:
     return size and a.actions[n] == b.actions[m] and np.array_equal(frames_a, frames_b)
 
 
-def _agreement(reference: str, other: str, datasets: dict[str, PoseSequences]) -> str:
+def _agreement(reference: str, other: str, datasets: dict[str, PoseSequences]) -> Table | None:
     """PCK of one source's joints against another's, where both are pixels of the same frames."""
     a, b = datasets[reference], datasets[other]
     if "projected" in (a.poses, b.poses):
-        return ""
+        return None
     place = {name: n for n, name in enumerate(b.names)}
     # Validation videos alone: an estimator may have been fitted to the others.
     pairs = [(n, place[name]) for n, name in enumerate(a.names) if name in place and a.splits[n] == "val"]
@@ -100,8 +108,8 @@ def _agreement(reference: str, other: str, datasets: dict[str, PoseSequences]) -
         [a.skeleton.joints[k], f"{100 * value:.1f}", str(count)]
         for k, value, count in zip(of_a, found.values, found.counts, strict=True)
     ]
-    return (
-        f"### Joints of {other} against those of {reference}\n\nPCK@0.1: share of joints within 0.1 of the longer side of the"
-        f" box around shoulders and hips; {len(pairs)} validation videos.\n\n"
-        + table(["joint", "PCK@0.1, %", "joints"], rows)
+    note = (
+        "PCK@0.1: share of joints within 0.1 of the longer side of the box around shoulders and hips;"
+        f" {len(pairs)} validation videos."
     )
+    return Table(f"Joints of {other} against those of {reference}", ["joint", "PCK@0.1, %", "joints"], rows, 1, note)

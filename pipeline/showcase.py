@@ -15,18 +15,35 @@ from pipeline.sequence import PoseSequences
 NUM_COLUMNS = 11
 
 
-def median_pair(clips: Clips) -> tuple[int, int]:
-    """Query and other video of the ordered pair whose event error is the median: neither a lucky nor a bad one."""
-    if not clips.num_events:
-        return 0, 1
+def mean_event_errors(clips: Clips) -> np.ndarray:
+    """(N, N) mean event error of each ordered pair in % of the other clip; NaN on the diagonal and without shared events."""
     errors = event_errors(clips, tolerance=0)
     mean = np.divide(errors.percent, errors.count, out=np.full_like(errors.percent, np.nan), where=errors.count > 0)
     np.fill_diagonal(mean, np.nan)
-    if not np.isfinite(mean).any():
-        return 0, 1
-    order = np.argsort(mean, axis=None, kind="stable")  # NaN last
-    query, other = np.unravel_index(order[np.isfinite(mean).sum() // 2], mean.shape)
-    return int(query), int(other)
+    return mean
+
+
+def ranked_pairs(scores: np.ndarray) -> list[tuple[int, int]]:
+    """Query and other video of the ordered pairs that have a score, the lowest first; scores (N, N), NaN for none."""
+    order = np.argsort(scores, axis=None, kind="stable")[: np.isfinite(scores).sum()]  # NaN last
+    return [(int(query), int(other)) for query, other in zip(*np.unravel_index(order, scores.shape), strict=True)]
+
+
+def median_pair(clips: Clips) -> tuple[int, int]:
+    """Query and other video of the ordered pair whose event error is the median: neither a lucky nor a bad one."""
+    pairs = ranked_pairs(mean_event_errors(clips)) if clips.num_events else []
+    return pairs[len(pairs) // 2] if pairs else (0, 1)
+
+
+def matches(clips: Clips, query: int, other: int, num_columns: int) -> dict[str, np.ndarray]:
+    """Frames of a query evenly through it, `shown`; those of another video that the features, `matched`, and t/T, `by_clock`,
+    hold for the same moments."""
+    length, other_length = (int(clips.lengths[n]) for n in (query, other))
+    shown = np.linspace(0, length - 1, num_columns).round().astype(int)
+    queries = clips.features[clips.frames(query)][shown]
+    matched = nearest_frames(queries, clips.features[clips.frames(other)], np.array([0, other_length]))[:, 0]
+    by_clock = np.minimum(shown * other_length // length, other_length - 1)
+    return {"shown": shown, "matched": matched, "by_clock": by_clock}
 
 
 def draw_alignment(sequences: PoseSequences, embeddings: Path, action: str, path: Path) -> None:
@@ -38,16 +55,12 @@ def draw_alignment(sequences: PoseSequences, embeddings: Path, action: str, path
     clips = labelled_clips(sequences, numbers)
     clips = replace(clips, features=load_embedding(min(embeddings.glob("seed_*.npz")), clips.names))
     query, other = median_pair(clips)
-    length, other_length = (int(clips.lengths[n]) for n in (query, other))
-    shown = np.linspace(0, length - 1, NUM_COLUMNS).round().astype(int)
-    queries = clips.features[clips.frames(query)][shown]
-    matched = nearest_frames(queries, clips.features[clips.frames(other)], np.array([0, other_length]))[:, 0]
-    by_clock = np.minimum(shown * other_length // length, other_length - 1)
+    frames_of = matches(clips, query, other, NUM_COLUMNS)
     poses = {}
     for label, n in (("query", query), ("other", other)):
         frames = sequences.frames(numbers[n])
         poses[label] = (sequences.joints[frames], sequences.confidence[frames], sequences.phase[frames])
-    rows = {"one person": shown, "another, by LA2DS": matched, "another, by the clock": by_clock}
+    rows = dict(zip(("one person", "another, by LA2DS", "another, by the clock"), frames_of.values(), strict=True))
     row_of = dict(zip(rows, ("query", "other", "other"), strict=True))
     fig, _ = alignment({label: list(frames) for label, frames in rows.items()}, poses, sequences.skeleton, row_of)
     fig.savefig(path, dpi=110, metadata={"Software": None})

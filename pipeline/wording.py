@@ -1,6 +1,6 @@
 """How reports call systems and metrics, and how they write numbers and tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.table import CONTROLS, method_and_input
 
@@ -31,6 +31,11 @@ def systems(names: Iterable[str]) -> dict[str, str]:
 def own(names: Iterable[str]) -> list[str]:
     """The systems that are not controls."""
     return [name for name in names if method_and_input(name)[0] == "la2ds"]
+
+
+def learned(label: str) -> bool:
+    """Whether a label of `systems` is of one that is no control."""
+    return label.startswith(METHODS["la2ds"])
 
 
 def describe(metric: str) -> tuple[str, int]:
@@ -64,3 +69,11 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def phase_names(key_events: Sequence[str], num_phases: int) -> list[str]:
+    """What the phases of an action are called: by the key event that begins each, by number where there are none."""
+    if len(key_events) + 1 < num_phases or not key_events:
+        return [f"phase {number + 1}" for number in range(num_phases)]
+    events = [name.replace("_", " ") for name in key_events]
+    return [f"before {events[0]}", *(f"from {name}" for name in events)]

@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -13,14 +14,28 @@ from pydantic import ValidationError
 
 from pipeline.config import Config, InputError
 from pipeline.inputs import Inputs, needs_pictures
+from pipeline.machine import machine
+from pipeline.store import content_hash, write_json
 
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, MODELS, FUSED, RESULTS, REPORTS = (
+DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, MODELS, FUSED, RESULTS, REPORTS, TIMINGS = (
     Path("data") / name
-    for name in ("detections", "extracted", "poses", "heatmaps", "frames", "models", "fused", "results", "reports")
-)
+    for name in (
+        "detections", "extracted", "poses", "heatmaps", "frames", "models", "fused", "results", "reports", "timings",
+    )
+)  # fmt: skip
+# The stages of a data set, and what each writes.
+OUTPUTS = {
+    "extract": EXTRACTED,
+    "project": POSES,
+    "render": HEATMAPS,
+    "frames": FRAMES,
+    "train": MODELS,
+    "fuse": FUSED,
+    "evaluate": RESULTS,
+}
 SECTIONS = {"films", "datasets", "project", "render", "frames", "presets", "fusion", "evaluate"}
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the data set: its key below `datasets` in params.yaml.")]
@@ -109,6 +124,20 @@ def summary(started: float, **facts) -> None:
     """The one line a stage ends with."""
     facts["seconds"] = f"{time.monotonic() - started:.1f}"
     typer.echo("  ".join(f"{name}={value}" for name, value in facts.items()))
+
+
+def record(name: str, dataset: str, started: float) -> None:
+    """Leave beside the output of a stage how long it took and on what: no output of the graph, for the report alone.
+
+    The record names the output's content, so that it does not speak for one that came from DVC's cache.
+    """
+    TIMINGS.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "output": content_hash(OUTPUTS[name] / dataset),
+        "seconds": round(time.monotonic() - started, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(TIMINGS / f"{name}_{dataset}.json", facts | machine())
 
 
 def size_of(path: Path) -> str:

@@ -19,6 +19,7 @@ from stages.base import (
     DatasetArgument,
     Params,
     ParamsOption,
+    record,
     stage,
     summary,
 )
@@ -35,6 +36,7 @@ def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
     with progress_bar("actions") as progress:
         done = evaluate_dataset(paths, MODELS / dataset, FUSED / dataset, RESULTS / dataset, config, inputs, progress)
+    record("evaluate", dataset, started)
     summary(started, dataset=dataset, **done)
 
 

@@ -15,6 +15,7 @@ from stages.base import (
     DatasetArgument,
     Params,
     ParamsOption,
+    record,
     size_of,
     stage,
     summary,
@@ -43,6 +44,7 @@ def main(
     source = parse_source(Params(params).dataset(dataset).source, f"datasets.{dataset}.source of {params}")
     sequences = read_source(source, dataset, Run(DETECTIONS, scheduler, workers, strict))
     write_sequences(sequences, EXTRACTED / dataset)
+    record("extract", dataset, started)
     summary(
         started,
         dataset=dataset,

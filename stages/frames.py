@@ -12,7 +12,7 @@ from pipeline.frame_store import write_frames, write_unused
 from pipeline.frames import FramesConfig, Pictures, frame_boxes, video_pictures
 from pipeline.heatmap import RenderConfig
 from pipeline.sequence import PoseSequences, read_sequences
-from stages.base import FRAMES, PARAMS, POSES, DatasetArgument, Params, ParamsOption, stage, summary
+from stages.base import FRAMES, PARAMS, POSES, DatasetArgument, Params, ParamsOption, record, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -38,12 +38,14 @@ def main(
     entry = settings.dataset(dataset)
     if not entry.needs_pictures:
         write_unused(FRAMES / dataset, POSES / dataset)
+        record("frames", dataset, started)
         return summary(started, dataset=dataset, frames="not needed by its inputs")
     config, render = settings.section("frames", FramesConfig), settings.section("render", RenderConfig)
     sequences = read_sequences(POSES / dataset)
     boxes = frame_boxes(sequences, render.padding, render.keep_aspect, config)
     pictures = pictures_of(entry.source, sequences)
     done = write_frames(sequences, POSES / dataset, FRAMES / dataset, pictures, boxes, config, scheduler.value, workers)
+    record("frames", dataset, started)
     summary(
         started,
         dataset=dataset,

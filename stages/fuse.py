@@ -19,6 +19,7 @@ from stages.base import (
     DatasetArgument,
     Params,
     ParamsOption,
+    record,
     size_of,
     stage,
     summary,
@@ -40,6 +41,7 @@ def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     with progress_bar("frames") as progress:
         done = fuse_dataset(paths, MODELS / dataset, FUSED / dataset, config, preset, inputs, progress)
     names = ",".join(label(modalities) for modalities in inputs) or "none"
+    record("fuse", dataset, started)
     summary(started, dataset=dataset, inputs=names, **done, size=size_of(FUSED / dataset))
 
 

@@ -6,7 +6,7 @@ import typer
 
 from pipeline.projection import ProjectConfig, project
 from pipeline.sequence import read_sequences, write_sequences
-from stages.base import EXTRACTED, PARAMS, POSES, DatasetArgument, Params, ParamsOption, size_of, stage, summary
+from stages.base import EXTRACTED, PARAMS, POSES, DatasetArgument, Params, ParamsOption, record, size_of, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -18,6 +18,7 @@ def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     config = Params(params).section("project", ProjectConfig)
     sequences = project(read_sequences(EXTRACTED / dataset), config)
     write_sequences(sequences, POSES / dataset, {"extracted": EXTRACTED / dataset})
+    record("project", dataset, started)
     summary(
         started,
         dataset=dataset,

@@ -9,7 +9,7 @@ import typer
 from pipeline.heatmap import RenderConfig
 from pipeline.heatmap_store import write_heatmaps
 from pipeline.sequence import read_sequences
-from stages.base import HEATMAPS, PARAMS, POSES, DatasetArgument, Params, ParamsOption, stage, summary
+from stages.base import HEATMAPS, PARAMS, POSES, DatasetArgument, Params, ParamsOption, record, stage, summary
 
 app = typer.Typer(add_completion=False)
 
@@ -34,6 +34,7 @@ def main(
     config = Params(params).section("render", RenderConfig)
     sequences = read_sequences(POSES / dataset)
     done = write_heatmaps(sequences, POSES / dataset, HEATMAPS / dataset, config, scheduler.value, workers)
+    record("render", dataset, started)
     summary(
         started,
         dataset=dataset,

@@ -18,6 +18,7 @@ from stages.base import (
     DatasetArgument,
     Params,
     ParamsOption,
+    record,
     size_of,
     stage,
     summary,
@@ -37,6 +38,7 @@ def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
     with progress_bar("frames") as progress:
         done = train_dataset(paths, MODELS / dataset, config, modalities, progress)
+    record("train", dataset, started)
     summary(started, dataset=dataset, modalities="+".join(modalities), **done, size=size_of(MODELS / dataset))
 
 

@@ -14,7 +14,17 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("pipeline", "stages", "commands", "data/raw/studio", "dvc.yaml", ".dvc/config", ".dvc/plots", "README.md")
+COPIED = (
+    "pipeline",
+    "stages",
+    "commands",
+    "data/raw/studio",
+    "dvc.yaml",
+    ".dvc/config",
+    ".dvc/plots",
+    ".dvcignore",
+    "README.md",
+)
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 ENVIRONMENT |= {
     "GIT_AUTHOR_NAME": "t",
@@ -41,7 +51,8 @@ def make_project(path: Path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    (path / ".gitignore").write_text("".join(f"/data/{name}\n" for name in CACHED) + "*.partial\n__pycache__\n")
+    ignored = [f"/data/{name}" for name in (*CACHED, "timings", "reports/report.html")]
+    (path / ".gitignore").write_text("\n".join([*ignored, "*.partial", "__pycache__", ""]))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     studio = params["datasets"]["studio"]
     studio["source"] |= {"train_videos": 4, "val_videos": 3, "actions": ["squat", "jumping_jack"]}
@@ -157,6 +168,8 @@ def test_the_report_names_controls_and_says_synthetic(project):
     ):
         assert text in report
     assert (project / "data/reports/figures/studio.png").stat().st_size > 10_000
+    page = (project / "data/reports/report.html").read_text()
+    assert "What fusion adds (mean)" in page and ">not run here<" not in page
     metrics = json.loads((project / "data/reports/metrics/other.json").read_text())
     assert set(metrics["squat"]["la2ds"]["plain"]["acc_100"]) == {"value", "low", "high"}
 

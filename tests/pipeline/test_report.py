@@ -6,7 +6,7 @@ from pipeline.markdown import section
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
 from pipeline.plot_data import write_plots
-from pipeline.report import metrics_tree, write_report
+from pipeline.report import load_reported, metrics_tree
 from pipeline.showcase import median_pair
 from pipeline.summaries import fusion_minus_parts, mean_over_actions, minus, summaries
 from pipeline.table import COLUMNS, VARIANTS, read_rows, write_rows
@@ -119,7 +119,7 @@ def test_the_shown_pair_is_the_median_one():
 
 def test_without_results_the_report_says_which_stage_is_missing(tmp_path):
     with pytest.raises(InputError, match="Run the stage that writes it"):
-        write_report({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path, tmp_path / "reports")
+        load_reported({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path)
 
 
 def test_a_data_set_without_labels_has_a_report_of_tau_alone():
