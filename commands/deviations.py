@@ -12,7 +12,7 @@ from commands.base import console, print_table
 from commands.embedded import ActionOption, InputOption, SeedOption, embedded_clips
 from pipeline.config import InputError
 from pipeline.deviation_picture import describe, deviation_picture, moments
-from pipeline.deviations import Deviation, Normals, Performance, body_coordinates, stretches
+from pipeline.deviations import Deviation, Normals, Motion, body_coordinates, stretches
 from pipeline.embedded import EmbeddedAction
 from pipeline.progress import progress_bar
 from pipeline.store import write_json
@@ -39,12 +39,12 @@ def main(
     chosen = embedded.of_split("val") if clip is None else [embedded.find(clip)]
     if not chosen or len(set(usual)) < len(usual):
         raise InputError(f"Expected clips, each named once, but got {normal!r} as normal ones. Name others.")
-    normals = Normals([performance(embedded, i) for i in usual])
+    normals = Normals([motion(embedded, i) for i in usual])
     out.mkdir(parents=True, exist_ok=True)
     ranking = []
     with progress_bar("clips") as bar:
         for i in bar.track(chosen, description="deviations"):
-            found = normals.deviation(performance(embedded, i), usual.index(i) if i in usual else None)
+            found = normals.deviation(motion(embedded, i), usual.index(i) if i in usual else None)
             ranking.append(_write(out, embedded, i, usual[found.normal], found))
     ranking.sort(key=lambda row: -row["highest"])
     with (out / "ranking.csv").open("w", encoding="utf-8", newline="") as file:
@@ -56,12 +56,12 @@ def main(
     summary(started, **facts, unusual=sum(row["seconds"] > 0 for row in ranking), out=out)
 
 
-def performance(embedded: EmbeddedAction, i: int) -> Performance:
+def motion(embedded: EmbeddedAction, i: int) -> Motion:
     """Clip i as deviations see it."""
     sequences, n = embedded.sequences, embedded.numbers[i]
     rows = sequences.frames(n)
     pose = body_coordinates(sequences.joints[rows], sequences.confidence[rows])
-    return Performance(embedded.features(i), pose, float(sequences.fps[n]))
+    return Motion(embedded.features(i), pose, float(sequences.fps[n]))
 
 
 def _write(out: Path, embedded: EmbeddedAction, i: int, normal: int, found: Deviation) -> dict:

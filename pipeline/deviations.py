@@ -25,7 +25,7 @@ KINDS = ("pose", "tempo", "joints")
 
 
 @dataclass(frozen=True, eq=False)
-class Performance:
+class Motion:
     """features (T, D). pose (T, K, 2): as `body_coordinates` says, NaN where never seen. fps: of the frames."""
 
     features: np.ndarray
@@ -80,7 +80,7 @@ def body_coordinates(joints: np.ndarray, confidence: np.ndarray) -> np.ndarray:
 class Normals:
     """R normal clips, compared with each other once. Raises InputError for fewer than 3."""
 
-    def __init__(self, clips: Sequence[Performance], alignment: Alignment = "dtw"):
+    def __init__(self, clips: Sequence[Motion], alignment: Alignment = "dtw"):
         if len(clips) < LEAST:
             raise InputError(f"Expected at least {LEAST} normal clips, but got {len(clips)}. Name more.")
         self.clips, self.alignment = clips, alignment
@@ -95,7 +95,7 @@ class Normals:
             kind: max(np.percentile(size, USUAL_PERCENT), np.finfo(np.float32).eps) for kind, size in worst.items()
         }
 
-    def deviation(self, clip: Performance, leave: int | None = None) -> Deviation:
+    def deviation(self, clip: Motion, leave: int | None = None) -> Deviation:
         """How a clip departs from them; leave: which of them it is itself, if it is one."""
         found = self._compare(clip, leave)
         unusual = self._unusual(found)
@@ -104,7 +104,7 @@ class Normals:
         normal = int(found.others[nearest])
         return Deviation(pose, tempo, joints, unusual["tempo"] < 0, normal, found.frames[nearest])
 
-    def _compare(self, clip: Performance, leave: int | None) -> "_Compared":
+    def _compare(self, clip: Motion, leave: int | None) -> "_Compared":
         others = [n for n in range(len(self.clips)) if n != leave]
         distances, places = zip(*(_aligned(clip, self.clips[n], self.alignment) for n in others), strict=True)
         distances, places = np.stack(distances), np.stack(places)
@@ -143,7 +143,7 @@ def _size(kind: str, z: np.ndarray) -> np.ndarray:
     return np.abs(z) if kind == "tempo" else np.maximum(z, 0)
 
 
-def _aligned(a: Performance, b: Performance, alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
+def _aligned(a: Motion, b: Motion, alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
     """(T,) mean distance of each frame of a to those of b at the same moment, and (T,) the mean of their numbers."""
     if alignment == "dtw":
         i, j = warp_path(a.features, b.features).T

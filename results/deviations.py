@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from pipeline.crop import crop_boxes
-from pipeline.deviations import Deviation, Normals, Performance, body_coordinates
+from pipeline.deviations import Deviation, Normals, Motion, body_coordinates
 from pipeline.embedded import load_embedded
 from pipeline.heatmap_store import HeatmapStore
 from pipeline.metrics.bootstrap import Score, bootstrap, mean_score
@@ -66,10 +66,10 @@ def store(clips: list, like: PoseSequences) -> PoseSequences:
     return from_clips(named, **kept, event_names={}, labels="none", to_train=False)
 
 
-def performances(sequences: PoseSequences, features: list[np.ndarray]) -> list[Performance]:
+def motions(sequences: PoseSequences, features: list[np.ndarray]) -> list[Motion]:
     rows = [sequences.frames(n) for n in range(len(sequences))]
     poses = [body_coordinates(sequences.joints[r], sequences.confidence[r]) for r in rows]
-    return [Performance(*parts) for parts in zip(features, poses, sequences.fps.tolist(), strict=True)]
+    return [Motion(*parts) for parts in zip(features, poses, sequences.fps.tolist(), strict=True)]
 
 
 def raw(sequences: PoseSequences, heatmaps: HeatmapStore) -> list[np.ndarray]:
@@ -79,7 +79,7 @@ def raw(sequences: PoseSequences, heatmaps: HeatmapStore) -> list[np.ndarray]:
     return np.split(whole, sequences.offsets[1:-1])
 
 
-def scored(normals: Normals, clips: list[Performance], leave: bool) -> list[Deviation]:
+def scored(normals: Normals, clips: list[Motion], leave: bool) -> list[Deviation]:
     return [normals.deviation(clip, n if leave else None) for n, clip in enumerate(clips)]
 
 
@@ -109,7 +109,7 @@ def main(dataset: str, split: str = "val") -> None:
             "LA2DS along the clock": (learned, "clock"),
             "raw pose along the clock": (raws, "clock"),
         }.items():
-            clips = {name: performances(found, features[name]) for name, found in stores.items()}
+            clips = {name: motions(found, features[name]) for name, found in stores.items()}
             normals = Normals(clips["normal"], alignment)
             untouched = scored(normals, clips["untouched"], split == "train")
             row = [action, system]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import InputError
-from pipeline.deviations import Normals, Performance, body_coordinates, stretches
+from pipeline.deviations import Normals, Motion, body_coordinates, stretches
 
 K = 5
 START = np.random.default_rng(0).uniform(-1, 1, (K, 2))
@@ -21,7 +21,7 @@ def performed(seed, where=None, wrong=None):
     pose = START + 3 * where[:, None, None] * PATH + 0.02 * rng.standard_normal((len(where), K, 2))
     if wrong:
         pose[wrong] += 1.5
-    return Performance(pose.reshape(len(pose), -1), pose, 30.0)
+    return Motion(pose.reshape(len(pose), -1), pose, 30.0)
 
 
 @pytest.fixture(scope="module")
