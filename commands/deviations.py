@@ -12,7 +12,7 @@ from commands.base import console, print_table
 from commands.embedded import ActionOption, InputOption, SeedOption, embedded_clips
 from pipeline.config import InputError
 from pipeline.deviation_picture import describe, deviation_picture, moments
-from pipeline.deviations import Deviation, Normals, Motion, body_coordinates, stretches
+from pipeline.deviations import Deviation, Motion, Normals, body_coordinates, stretches
 from pipeline.embedded import EmbeddedAction
 from pipeline.progress import progress_bar
 from pipeline.store import write_json

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from pipeline.crop import crop_boxes
-from pipeline.deviations import Deviation, Normals, Motion, body_coordinates
+from pipeline.deviations import Deviation, Motion, Normals, body_coordinates
 from pipeline.embedded import load_embedded
 from pipeline.heatmap_store import HeatmapStore
 from pipeline.metrics.bootstrap import Score, bootstrap, mean_score

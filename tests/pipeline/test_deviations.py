@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import InputError
-from pipeline.deviations import Normals, Motion, body_coordinates, stretches
+from pipeline.deviations import Motion, Normals, body_coordinates, stretches
 
 K = 5
 START = np.random.default_rng(0).uniform(-1, 1, (K, 2))
