@@ -67,7 +67,7 @@ def take(sequences: PoseSequences, n: int) -> Take:
         joints=sequences.joints[rows],
         confidence=sequences.confidence[rows],
         phase=sequences.phase[rows],
-        phases=("phase 0", *(f"phase {number}: from {name}" for number, name in enumerate(names, start=1))),
+        phases=("phase 1", *(f"phase {number}: from {name}" for number, name in enumerate(names, start=2))),
         fps=fps,
         video_frames=sequences.video_frames[rows],
         frame_size=tuple(sequences.frame_size[n].tolist()),

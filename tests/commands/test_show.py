@@ -142,7 +142,7 @@ def test_a_caption_tells_frame_time_video_frame_and_phase_and_a_frame_with_nobod
     figure = contact_sheet(shown, [0, 5])
     first, second = figure.axes[:2]
     assert (first.get_title(), second.get_title()) == ("frame 0, 0.00 s", "frame 5, 0.40 s\nvideo frame 10")
-    assert (first.get_xlabel(), second.get_xlabel()) == ("phase 0", "phase 1: from up")
+    assert (first.get_xlabel(), second.get_xlabel()) == ("phase 1", "phase 2: from up")
     assert [text.get_text() for text in second.texts] == ["nobody found"] and not first.texts
     assert "waves / one" in figure.get_suptitle() and "train" in figure.get_suptitle()
 
