@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.base import nearest
+from commands.embedded import embedded_clips
 from pipeline.config import InputError
 from pipeline.datasets.registry import parse_source
 from pipeline.datasets.videos import VideosConfig
-from pipeline.embedded import EmbeddedAction, load_embedded
+from pipeline.embedded import EmbeddedAction
 from pipeline.extraction import Run
 from pipeline.modalities.stores import Paths
 from pipeline.performance import Performance, known, new
 from pipeline.projection import ProjectConfig
-from pipeline.sequence import read_sequences
+from pipeline.store import check
 from pipeline.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from stages.base import DETECTIONS, FRAMES, FUSED, HEATMAPS, MODELS, POSES, RESULTS, Params
 
@@ -44,11 +44,7 @@ class Sides:
             raise InputError(f"Expected one data set of {settings.datasets}, but got none. Name it: --dataset NAME.")
         dataset = dataset or settings.datasets[0]
         settings.dataset(dataset)
-        if action is None:
-            sequences = read_sequences(POSES / dataset)
-            named = {name: action for name, action in zip(sequences.names, sequences.actions, strict=True)}
-            action = next((named[name] for name in given if name in named), None)
-        return cls(load_embedded(POSES / dataset, RESULTS / dataset, action, seen, seed), dataset, settings, estimator)
+        return cls(embedded_clips(dataset, action, seen, seed, given), dataset, settings, estimator)
 
     @property
     def facts(self) -> dict:
@@ -62,10 +58,9 @@ class Sides:
         if given in names:
             return known(self.embedded, names.index(given))
         if not Path(given).exists():
-            raise InputError(
-                f"Expected a sequence of {self.dataset}, action {self.embedded.action}, or a video, but got {given!r}."
-                f" {nearest(given, list(names))}"
-            )
+            if Path(given).suffix.lower() in VIDEO_SUFFIXES:
+                raise InputError(f"Expected a video, but there is none at {given}. Correct the path.")
+            self.embedded.find(given)
         return self._new([Path(given)], strict=True)[0]
 
     def others(self, a: str, split: str) -> list[Performance]:
@@ -93,6 +88,8 @@ class Sides:
 
     def _new(self, videos: list[Path], strict: bool) -> list[Performance]:
         found, name = self.embedded, self.dataset
+        # Or its networks would not be those that embedded the known clips.
+        check(RESULTS / name, {"models": MODELS / name, "fused": FUSED / name})
         stage = FUSED if "+" in found.input else MODELS
         return new(
             {path.as_posix(): path for path in videos},

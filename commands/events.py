@@ -53,7 +53,7 @@ def main(
     reasons = Counter("; ".join(derived.reasons) for derived in found if derived.reasons)
     counts = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common())
     unclean = f"{reasons.total()} ({counts})" if reasons else 0
-    tell_entry(store, out, names)
+    tell_entry(store, out, names, "derived")
     summary(started, labels="derived", definition=definition, sequences=len(clips), unclean=unclean, out=out)
 
 

@@ -16,7 +16,8 @@ def write_events(
     more: Sequence[str],
     rows: Sequence[tuple[str, Clip, Sequence[int], Sequence]],
 ) -> None:
-    """One row per sequence: who made its labels, the clip, its events (-1: absent; none: all absent), and the cells of the columns `more`.
+    """One row per sequence: who made its labels, the clip, its events (-1: absent; none: all absent), and the cells of the
+    columns `more`.
 
     names: of the events. Events are frames of the raw video, as readers expect them; where not all of these were kept,
     their number is unknown.
@@ -32,11 +33,11 @@ def write_events(
             writer.writerow([labels, clip.name, clip.action, known, *frames, *cells])
 
 
-def tell_entry(store: str, out: Path, names: Sequence[str]) -> None:
+def tell_entry(store: str, out: Path, names: Sequence[str], labels: str) -> None:
     """Print what to put into the data set's entry."""
     typer.echo(f"Below `source` of the data set in params.yaml; path: from its root, below which {out} must lie:")
     typer.echo(f"      events: {{path: {_below_root(store, out)}, action: action, columns: [{', '.join(names)}]}}")
-    typer.echo("      labels: derived")
+    typer.echo(f"      labels: {labels}")
 
 
 def _below_root(store: str, out: Path) -> str:

@@ -45,15 +45,19 @@ def main(
     seed: SeedOption = None,
 ) -> None:
     started = time.monotonic()
-    embedded = embedded_clips(dataset, action, seen, seed)
+    embedded = embedded_clips(dataset, action, seen, seed, [clip])
     moment = embedded.find(clip)
     among = range(len(embedded.clips)) if split == "all" else embedded.of_split(split)
     found = nearest_moments(embedded, moment, frame, among, k) if k else search(embedded, moment, frame, among)
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / "matches.csv", embedded, phase_of(embedded, moment, frame), found)
+    phase = phase_of(embedded, moment, frame)
+    _write(out / "matches.csv", embedded, phase, found)
     figure = moment_strip(embedded, moment, frame, found[:top], picture_store(dataset))
     figure.savefig(out / "strip.png", dpi=110, metadata={"Software": None})
-    summary(started, clip=clip, frame=frame, matches=len(found), input=embedded.input, seed=embedded.seed, out=out)
+    facts = {"matches": len(found)}
+    if phase >= 0:
+        facts["of_the_same_phase"] = sum(phase_of(embedded, match.clip, match.frame) == phase for match in found)
+    summary(started, clip=clip, frame=frame, **facts, input=embedded.input, seed=embedded.seed, out=out)
 
 
 def _write(path: Path, embedded: EmbeddedAction, wanted: int, found: list[Match]) -> None:
@@ -69,7 +73,7 @@ def _write(path: Path, embedded: EmbeddedAction, wanted: int, found: list[Match]
             same = "" if min(phase, wanted) < 0 else "yes" if phase == wanted else "no"
             place = (sequences.names[n], sequences.splits[n], match.frame, video_frame, seconds)
             likeness = (f"{match.distance:.5f}", f"{match.confidence:.3f}")
-            writer.writerow([rank, *place, *likeness, "" if phase < 0 else phase, same])
+            writer.writerow([rank, *place, *likeness, "" if phase < 0 else phase + 1, same])
 
 
 if __name__ == "__main__":

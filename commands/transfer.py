@@ -12,9 +12,10 @@ import typer
 from commands.embedded import ActionOption, InputOption, SeedOption, embedded_clips
 from commands.events_file import tell_entry, write_events
 from pipeline.config import InputError
+from pipeline.correspondence import Method
 from pipeline.datasets.events import EventRow, in_step, read_events, read_lines
 from pipeline.embedded import EmbeddedAction
-from pipeline.label_transfer import Method, transfer
+from pipeline.label_transfer import transfer
 from pipeline.sequence import clips_of
 from stages.base import DatasetArgument, stage, summary
 
@@ -41,7 +42,8 @@ def main(
         raise InputError(
             "Expected --from or --from-events, but got both or none. Name labelled clips, or give their CSV."
         )
-    embedded = embedded_clips(dataset, action, seen, seed)
+    labelled = names.split(",") if names else list(read_events(events, event_columns=[]))
+    embedded = embedded_clips(dataset, action, seen, seed, labelled)
     given, event_names = _given(embedded, names.split(",")) if names else _from_file(embedded, events)
     references = [embedded.features(i) for i in given]
     clips = list(clips_of(embedded.sequences))
@@ -53,12 +55,13 @@ def main(
         found, confidence = transfer(references, _events(given), embedded.features(i), method)
         sure += confidence[found >= 0].tolist()
         cells = [f"{value:.3f}" if event >= 0 else "" for event, value in zip(found, confidence, strict=True)]
-        rows.append(("derived", clips[number], found.tolist(), cells))
+        rows.append(("carried", clips[number], found.tolist(), cells))
     write_events(out, event_names, [f"confidence_{name}" for name in event_names], rows)
-    tell_entry(dataset, out, event_names)
+    tell_entry(dataset, out, event_names, "carried")
+    typer.echo("note: scores against these labels favour the network that carried them, and flatter it", err=True)
     facts = {"labelled": len(given), "carried_to": len(rows) - len(given), "method": method, "input": embedded.input}
     median = f"{np.median(sure):.2f}" if sure else "none"
-    summary(started, labels="derived", action=embedded.action, **facts, median_confidence=median, out=out)
+    summary(started, labels="carried", action=embedded.action, **facts, median_confidence=median, out=out)
 
 
 def _events(given: dict[int, EventRow]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The sequences of one action with their frame embeddings: what alignment, transfer, search and deviations start from."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,13 +30,18 @@ class EmbeddedAction:
 
     def find(self, name: str) -> int:
         """The clip of that name; raises InputError for one that is not there."""
-        if name not in self.clips.names:
-            some = ", ".join(self.clips.names[:5])
-            raise InputError(
-                f"Expected a sequence of {self.sequences.dataset}, action {self.action}, but got {name!r}."
-                f" Name one of {len(self.clips)}, e.g. {some}."
-            )
-        return self.clips.names.index(name)
+        names, others = self.clips.names, self.sequences.names
+        if name in names:
+            return names.index(name)
+        if name in others:
+            got = f"{name!r}, which is of action {self.sequences.actions[others.index(name)]}"
+        else:
+            got = repr(name)
+        near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names[:5]
+        raise InputError(
+            f"Expected a sequence of {self.sequences.dataset}, action {self.action}, but got {got}. Nearest of"
+            f" {len(names)}: {', '.join(near)}."
+        )
 
     def features(self, i: int) -> np.ndarray:
         """(T, D) of clip i."""
@@ -62,24 +68,33 @@ def load_embedding(file: Path, names: Sequence[str]) -> np.ndarray:
 
 
 def load_embedded(
-    poses: Path, results: Path, action: str | None = None, seen: str | None = None, seed: int | None = None
+    poses: Path,
+    results: Path,
+    action: str | None = None,
+    seen: str | None = None,
+    seed: int | None = None,
+    wanted: Sequence[str] = (),
 ) -> EmbeddedAction:
-    """The sequences of `action`, by default the only one, as the network of an input and seed, by default the first, sees them.
+    """The sequences of an action as the network of an input and seed, by default the first, sees them.
 
-    poses: the pose store. results: what `evaluate_dataset` wrote. Raises InputError where there is no such action, input
-    or seed, naming those there are, and where results were not made from these poses.
+    poses: the pose store. results: what `evaluate_dataset` wrote. action: by default that of the first of the sequences
+    `wanted` that is there, or the only one. Raises InputError where there is no such action, input or seed, naming those
+    there are, and where results were not made from these poses.
     """
     check(results, {"poses": poses})
     sequences = read_sequences(poses)
     actions = list(sequences.event_names)
-    if action is None and len(actions) > 1:
-        raise InputError(f"Expected one action of {actions} for {sequences.dataset}, but got none. Name it.")
-    action = action or actions[0]
+    if action is None:
+        known = dict(zip(sequences.names, sequences.actions, strict=True))
+        told = [known[name] for name in wanted if name in known] or (actions if len(actions) == 1 else [])
+        if not told:
+            raise InputError(f"Expected one action of {actions} for {sequences.dataset}, but got none. Give --action.")
+        action = told[0]
     if action not in actions:
         raise InputError(f"Expected an action of {actions}, but got {action!r} for {sequences.dataset}. Correct it.")
     folder = results / "embeddings" / action
     inputs = sorted((path.name for path in folder.iterdir()), key=lambda name: ("+" in name, name != "pose2d", name))
-    seen = seen or inputs[0]
+    seen = next((name for name in inputs if set(name.split("+")) == set(seen.split("+"))), seen) if seen else inputs[0]
     if seen not in inputs:
         raise InputError(f"Expected an input of {inputs}, but got {seen!r} for {sequences.dataset}. Correct it.")
     seeds = sorted(int(path.stem.removeprefix("seed_")) for path in (folder / seen).glob("seed_*.npz"))

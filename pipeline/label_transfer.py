@@ -4,32 +4,22 @@ Shapes: R labelled clips, E key events, T frames of a clip, D feature width.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from sklearn.isotonic import isotonic_regression
 
-from pipeline.moments import certainty
-from pipeline.warping import warp_path
-
-Method = Literal["nearest", "dtw"]
+from pipeline.correspondence import Method, correspond
 
 
 def votes(reference: np.ndarray, events: np.ndarray, target: np.ndarray, method: Method) -> tuple[np.ndarray, ...]:
-    """Where one labelled clip's events lie in another clip: (E,) float64 frames, and (E,) float64 certainty.
+    """Where one labelled clip's events lie in another clip: (E,) float64 frames, and (E,) float64 confidence.
 
-    reference (T, D) with events (E,), -1 where absent; both results are then NaN. target (U, D). nearest: the frame
-    nearest to the event's. dtw: of the frames that the path joins to it, the nearest. Certainty: as `moments.certainty`
-    says of that place.
+    reference (T, D) with events (E,), -1 where absent; both results are then NaN. target (U, D). Both as `correspond` says.
     """
+    found = correspond(reference, target, method)
     frames, sure = np.full((2, len(events)), np.nan)
-    path = warp_path(reference, target) if method == "dtw" else None
-    for e in np.flatnonzero(events >= 0):
-        distances = cdist(reference[events[e]][None], target)[0]
-        joined = np.arange(len(target)) if path is None else path[path[:, 0] == events[e], 1]
-        frame = joined[distances[joined].argmin()]
-        frames[e], sure[e] = frame, certainty(distances, int(frame))
+    present = events >= 0
+    frames[present], sure[present] = found.frames[events[present]], found.confidence[events[present]]
     return frames, sure
 
 
@@ -38,7 +28,7 @@ def agreed(frames: np.ndarray, sure: np.ndarray, length: int) -> tuple[np.ndarra
 
     An event is the median of its votes, moved as little as order asks (isotonic regression: least squares); -1 with
     confidence 0 where no clip has it, or the clip is too short for all. Confidence in [0, 1]: the mean over the votes of
-    their certainty, where a vote counts only so far as it is near the event: fully at it, not at all at 10 % of the clip or more away.
+    their own, where a vote counts only so far as it is near the event: fully at it, not at all at 10 % of the clip or more away.
     """
     events, confidence = np.full(frames.shape[1], -1), np.zeros(frames.shape[1])
     present = np.flatnonzero(np.isfinite(frames).any(axis=0))

@@ -6,19 +6,6 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = (
-    "torch",
-    "numpy",
-    "numba",
-    "scikit-learn",
-    "scipy",
-    "zarr",
-    "dask",
-    "av",
-    "opencv-python-headless",
-    "altair",
-)
-
 
 def machine() -> dict[str, str | int | float | None]:
     """cpu, cores that this process may use, ram_gib, gpu (only of a process that runs torch; else None), and versions."""
@@ -32,17 +19,12 @@ def machine() -> dict[str, str | int | float | None]:
         "ram_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30, 1) if pages else None,
         "gpu": gpu,
         "python": platform.python_version(),
-        "torch": _version("torch"),
-        "numpy": _version("numpy"),
+        "torch": version_of("torch"),
+        "numpy": version_of("numpy"),
     }
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of what computes; "-" for what is not installed."""
-    return {"Python": platform.python_version()} | {name: _version(name) or "-" for name in ("la2ds", *PACKAGES)}
-
-
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,12 +1,26 @@
 """What was run to get a report: stages with their times, contents of their outputs, versions."""
 
 import json
+import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.machine import versions
+from pipeline.machine import version_of
 from pipeline.store import MANIFEST, content_hash
 from pipeline.tables import Table
+
+PACKAGES = (
+    "torch",
+    "numpy",
+    "numba",
+    "scikit-learn",
+    "scipy",
+    "zarr",
+    "dask",
+    "av",
+    "opencv-python-headless",
+    "altair",
+)
 
 
 def stage_times(outputs: Mapping[str, Path], dataset: str, timings: Path) -> Table:
@@ -44,7 +58,12 @@ def contents(outputs: Mapping[str, Path]) -> Table:
 
 def installed() -> Table:
     """Versions of what the report ran with."""
-    return Table("Versions of packages", ["package", "version"], [list(pair) for pair in versions().items()])
+    return Table("Versions of packages", ["package", "version"], [[name, of] for name, of in versions().items()])
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of what computes; "-" for what is not installed."""
+    return {"Python": platform.python_version()} | {name: version_of(name) or "-" for name in ("la2ds", *PACKAGES)}
 
 
 def _machine(record: dict) -> str:

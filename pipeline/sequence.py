@@ -26,7 +26,8 @@ class PoseSequences:
     joints (F, K, 2 or 3) float32; missing joints hold 0 and confidence 0. confidence (F, K) float32 in [0, 1].
     phase (F,) int16 in 0..E, -1 if unlabelled. events (N, E) int32 frame within its sequence, -1 if absent.
     offsets (N + 1,) int64: sequence n is frames offsets[n]:offsets[n + 1]. event_names: per action, its key events.
-    poses: annotated, estimated, projected, motion_capture or synthetic. labels: none, derived, human or exact.
+    poses: annotated, estimated, projected, motion_capture or synthetic. labels: none, derived, carried (from a few
+    labelled clips by a network), human or exact.
     left_out: name -> reason of each sequence that was found and not taken. videos: path of each sequence's raw video or
     folder of frames, "" without. video_frames (F,) int32: the frame of it that a row shows. provenance: facts on how the
     poses came about (estimator, weights, what was bridged), for the report.

@@ -9,6 +9,7 @@ from pipeline.wording import describe, number, own, systems, table
 
 LABELS = {
     "exact": "labels exact, made with the poses",
+    "carried": "labels **carried over by a network from a few labelled clips: no measure of that network**",
     "derived": "labels **derived from the joints, not human**",
     "human": "human labels",
     "none": "no labels",

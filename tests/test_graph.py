@@ -59,6 +59,8 @@ def test_code_dependencies_are_exactly_the_imports(stage):
     definition = GRAPH[stage].get("do", GRAPH[stage])
     declared = {dep for dep in definition["deps"] if dep.startswith(("pipeline/", "stages/"))}
     assert declared == closure(stage)
+    for listed in (definition["deps"], definition.get("params", [])):
+        assert len(set(listed)) == len(listed)
 
 
 def test_packages_hold_no_code_in_their_init():

@@ -49,7 +49,7 @@ class CasaConfig(AxesConfig, CollectionConfig):
     skeleton: str | None = None
     model_path: Path | None = None
     ordered_labels: bool = True
-    labels: Literal["derived", "human"] = "human"
+    labels: Literal["derived", "human", "carried"] = "human"
     fps: float = Field(20, gt=0, allow_inf_nan=False)
     up: Axis = "-y"
 

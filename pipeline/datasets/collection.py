@@ -44,7 +44,7 @@ class CollectionConfig(Config):
     action_names: dict[str, str] = Field(default_factory=dict)
     actions: list[str] | None = Field(None, min_length=1)
     events: EventsConfig | None = None
-    labels: Literal["derived", "human", "exact"] = "derived"
+    labels: Literal["derived", "human", "exact", "carried"] = "derived"
     val_groups: list[str] | None = Field(None, min_length=1)
     val_fraction: float | None = Field(None, gt=0, lt=1)
     seed: int = Field(0, ge=0)

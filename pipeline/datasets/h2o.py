@@ -49,7 +49,7 @@ class H2OConfig(SplitFileConfig):
     joints: Literal["3d", "2d"] = "3d"
     phases: list[int | str] | None = Field(None, min_length=1)
     phase_labels: Literal["action_label", "verb_label"] = "action_label"
-    labels: Literal["derived", "human"] = "human"
+    labels: Literal["derived", "human", "carried"] = "human"
     fps: float = Field(30, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")

@@ -54,9 +54,12 @@ def read_labels(events: EventsConfig, root: Path, labels: str) -> dict[str, Even
     if events.format == "annotations":
         return read_annotations(path, events.phases, events.tier)
     rows = read_events(path, events.sequence, events.action, events.columns, events.group, events.split)
-    derived = [row.where for row in rows.values() if row.labels == "derived"]
-    if derived and labels != "derived":
-        raise InputError(f"Expected {labels} labels, but got derived ones in {derived[0]}. Set 'labels' to derived.")
+    for made in ("carried", "derived"):  # a file with both is of the less trustworthy kind
+        found = [row.where for row in rows.values() if row.labels == made]
+        if found and labels != made:
+            raise InputError(f"Expected {labels} labels, but got {made} ones in {found[0]}. Set 'labels' to {made}.")
+        if found:
+            break
     return rows
 
 

@@ -38,7 +38,7 @@ class PennActionConfig(Config):
     root: Path
     actions: list[str] | None = Field(None, min_length=1)
     events: Path | None = None
-    labels: Literal["derived", "human"] = "derived"
+    labels: Literal["derived", "human", "carried"] = "derived"
     fps: float = Field(20, gt=0, allow_inf_nan=False)
 
 

@@ -66,7 +66,7 @@ def test_a_reader_takes_the_events_that_were_carried(project):
     for name, length in LENGTHS.items():
         expected = KEPT * np.array([length // 4, length // 2])  # frames of the video
         assert np.abs(np.array(rows[name].events) - expected).max() <= KEPT * 0.05 * length
-    assert [rows[name].labels for name in LENGTHS] == ["human", "human", "derived", "derived", "derived"]
+    assert [rows[name].labels for name in LENGTHS] == ["human", "human", "carried", "carried", "carried"]
     lines = table(out)
     assert lines[0]["confidence_down"] == "" and 0 < float(lines[2]["confidence_down"]) <= 1
 
@@ -77,7 +77,7 @@ def test_events_may_come_from_a_file_and_by_the_nearest_frame(project):
     run("transfer", "tiny", "--from-events", given, "--method", "nearest", "--out", project / "e.csv")
     rows = read_events(project / "e.csv")
     assert rows["d"].events == (KEPT * 7,) and rows["a"].events == (KEPT * 7,)  # a is as fast as d
-    assert rows["d"].labels == "human" and rows["a"].labels == "derived"
+    assert rows["d"].labels == "human" and rows["a"].labels == "carried"
 
 
 def test_a_moment_is_found_in_the_clips_of_the_split(project):
@@ -115,7 +115,7 @@ def test_deviations_of_all_validation_clips_are_ranked(project):
         (["deviations", "tiny", "z"], "'z'"),
         (["deviations", "tiny", "d", "--normal", "a,b"], "at least 3"),
         (["deviations", "tiny", "d", "--normal", "a,b,b"], "each named once"),
-        (["search", "none", "a", "0"], "data/results/none"),
+        (["search", "none", "a", "0"], "Nearest of 1: tiny"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(project, arguments, part):

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from pipeline.correspondence import correspond
 from pipeline.label_transfer import agreed, transfer
 from pipeline.warping import warp_path
 
@@ -39,7 +40,8 @@ def test_a_path_is_monotone_whole_and_the_least_in_euclidean_distance():
 def test_identical_clips_carry_events_exactly_and_surely(method):
     events, confidence = transfer([CURVE, CURVE], np.stack([EVENTS, EVENTS]), CURVE, method)
     assert events.tolist() == EVENTS.tolist()
-    np.testing.assert_allclose(confidence, 1)
+    np.testing.assert_allclose(confidence, correspond(CURVE, CURVE, method).confidence[EVENTS])
+    assert confidence.min() > 0.7
 
 
 @pytest.mark.parametrize("method", ["nearest", "dtw"])
@@ -80,7 +82,7 @@ def test_an_event_that_a_labelled_clip_lacks_is_left_to_the_others():
     assert events.tolist() == [5, -1, 20] and confidence[1] == 0
 
 
-def test_confidence_is_the_nearness_of_the_votes_times_their_certainty():
+def test_confidence_is_the_nearness_of_the_votes_times_their_own():
     """In a clip of 100 frames a vote counts 1 - off / 10."""
     frames = np.array([[50.0], [50.0], [55.0]])
     assert agreed(frames, np.array([[1.0], [0.5], [1.0]]), 100)[1] == pytest.approx([(1 + 0.5 + 0.5) / 3])

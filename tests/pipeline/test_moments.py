@@ -1,4 +1,4 @@
-"""A moment is found again, the nearest clip first, and the certainty says how sharply."""
+"""A moment is found again, the nearest clip first."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from pipeline.config import InputError
 from pipeline.embedded import EmbeddedAction
 from pipeline.metrics.clips import Clips
 from pipeline.moment_strip import moment_strip
-from pipeline.moments import certainty, nearest_moments, search
+from pipeline.moments import nearest_moments, search
 from pipeline.sequence import from_clips
 from pipeline.skeleton import load_skeleton
 
@@ -38,29 +38,17 @@ def three():
 
 def test_a_copy_holds_the_very_frame(three):
     first, second = search(three, 0, 5, range(3))
-    assert (first.clip, first.frame, first.distance, first.confidence) == (1, 5, 0, 1)
+    assert (first.clip, first.frame, first.distance) == (1, 5, 0)
     assert (second.clip, second.frame, second.distance) == (2, 4, 0.5)
-    assert second.confidence < 1  # frame 5 is as near as frame 4
+    # Frames that lie d further away than the nearest count exp(-2 d), as a clip moves on by 1 within 5 %, one frame.
+    weight = np.exp(-2 * np.arange(6))
+    assert first.confidence == pytest.approx((1 + 2 * weight[1]) / (weight.sum() + weight[1:3].sum()))
+    assert second.confidence == pytest.approx((2 + weight[1]) / (2 * weight[:3].sum() + weight[3:5].sum()))
 
 
 def test_the_nearest_frames_of_all_clips_are_ranked_together(three):
     found = nearest_moments(three, 0, 5, range(3), 4)
     assert [(match.clip, match.distance) for match in found] == [(1, 0), (2, 0.5), (2, 0.5), (1, 1)]
-
-
-def test_certainty_is_the_share_of_the_weight_near_the_place():
-    """Of 40 frames 2 on either side are near. Weights: 1 at the nearest and exp(1 - 2^2) at twice its distance."""
-    distances = np.full(40, 1e6)
-    distances[[10, 12, 30]] = 1.0, 2.0, 2.0
-    twice = np.exp(-3)
-    assert certainty(distances, 10) == pytest.approx((1 + twice) / (1 + 2 * twice))
-    distances[30] = 1.0
-    assert certainty(distances, 10) == pytest.approx((1 + twice) / (2 + twice))
-
-
-def test_a_clip_that_stands_still_is_uncertain():
-    assert certainty(np.zeros(100), 0) == pytest.approx(0.06)
-    assert certainty(np.ones(100), 50) == pytest.approx(0.11)
 
 
 @pytest.mark.parametrize("frame", [-1, 8])
