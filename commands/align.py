@@ -42,7 +42,7 @@ def main(
     first = sides.clip(a)
     others = sides.others(a, split) if everything else sides.folder(b) if several else [sides.clip(b)]
     found = align(first, others, method)
-    write_tables(found, out, sides.facts)
+    write_tables(found, out, sides.facts, several)
     if videos or not several:
         with progress_bar("frames") as progress:
             for one in found:

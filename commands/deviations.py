@@ -1,4 +1,8 @@
-"""Say where a clip, or each validation clip, departs from normal ones: per frame, in pose, tempo and by joint."""
+"""Say where a clip, or each validation clip, departs from normal ones: per frame, in pose, tempo and by joint.
+
+A frame's score of 1 is what 1 % of the normal frames reach; a clip is unusual where its highest score is beyond that of
+every (other) normal clip.
+"""
 
 import csv
 import time
@@ -44,8 +48,9 @@ def main(
     ranking = []
     with progress_bar("clips") as bar:
         for i in bar.track(chosen, description="deviations"):
-            found = normals.deviation(motion(embedded, i), usual.index(i) if i in usual else None)
-            ranking.append(_write(out, embedded, i, usual[found.normal], found))
+            itself = usual.index(i) if i in usual else None
+            found = normals.deviation(motion(embedded, i), itself)
+            ranking.append(_write(out, embedded, i, usual[found.normal], found, normals.limit(itself)))
     ranking.sort(key=lambda row: -row["highest"])
     with (out / "ranking.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(ranking[0]), lineterminator="\n")
@@ -53,19 +58,22 @@ def main(
         table.writerows(ranking)
     print_table(console(), "Most unusual first", list(ranking[0]), [row.values() for row in ranking])
     facts = {"clips": len(chosen), "normal": len(usual), "input": embedded.input, "seed": embedded.seed}
-    summary(started, **facts, unusual=sum(row["seconds"] > 0 for row in ranking), out=out)
+    summary(started, **facts, unusual=sum(row["unusual"] == "yes" for row in ranking), out=out)
 
 
 def motion(embedded: EmbeddedAction, i: int) -> Motion:
     """Clip i as deviations see it."""
     sequences, n = embedded.sequences, embedded.numbers[i]
     rows = sequences.frames(n)
-    pose = body_coordinates(sequences.joints[rows], sequences.confidence[rows])
+    try:
+        pose = body_coordinates(sequences.joints[rows], sequences.confidence[rows])
+    except InputError as error:
+        raise InputError(f"{sequences.names[n]}: {error}") from None
     return Motion(embedded.features(i), pose, float(sequences.fps[n]))
 
 
-def _write(out: Path, embedded: EmbeddedAction, i: int, normal: int, found: Deviation) -> dict:
-    """The files of a clip; returns its row of the ranking."""
+def _write(out: Path, embedded: EmbeddedAction, i: int, normal: int, found: Deviation, limit: float) -> dict:
+    """The files of a clip; returns its row of the ranking. limit: the highest score of a clip that is not unusual."""
     sequences, n = embedded.sequences, embedded.numbers[i]
     names, fps = sequences.skeleton.joints, float(sequences.fps[n])
     file = out / sequences.names[n].replace("/", "_")
@@ -95,15 +103,16 @@ def _write(out: Path, embedded: EmbeddedAction, i: int, normal: int, found: Devi
     figure = deviation_picture(sequences, n, embedded.numbers[normal], found)
     figure.savefig(file.with_name(file.name + ".png"), dpi=110, metadata={"Software": None})
     peak = moments(found, fps)[0]
-    unusual = sum(stop - start for start, stop in runs) / fps
-    highest = round(float(found.score.max()), 2)
+    beyond = sum(stop - start for start, stop in runs) / fps
+    highest = float(found.score.max())
     what = describe(found, peak, names)
     return {
         "sequence": sequences.names[n],
-        "highest": highest,
+        "unusual": "yes" if highest > limit else "no",
+        "highest": round(highest, 2),
         "frame": peak,
         "what": what,
-        "seconds": round(unusual, 2),
+        "seconds": round(beyond, 2),
     }
 
 

@@ -27,7 +27,7 @@ def action_context(evidence: ActionEvidence, details: dict, most_points: int) ->
     facts = details["actions"][evidence.action]
     phases = phase_names(facts["key_events"], clips.num_phases) if clips.labelled.any() else []
     labels = systems(evidence.systems)
-    scores = {labels[name]: pair_scores(evidence.systems[name]) for name in labels}
+    scores = {labels[name]: pair_scores(evidence.systems[name], evidence.tau_stride) for name in labels}
     first = scores[labels[next(iter(evidence.systems))]]
     return {
         "name": evidence.action,

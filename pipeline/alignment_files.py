@@ -32,7 +32,7 @@ class Alignment:
     def rows(self) -> list[dict]:
         """One for each frame of A: `COLUMNS`, and `VIDEO_COLUMNS` where the videos number their frames otherwise.
 
-        Frames count from 0, times in seconds; the phase is its number, None without one.
+        Frames count from 0, times in seconds; phases count from 1, as people read them, None without one.
         """
         a, b, frames = self.a, self.b, np.arange(len(self.a))
         columns = {
@@ -42,8 +42,8 @@ class Alignment:
             "time_b_s": b.seconds[self.found.frames].round(4),
             "confidence": self.found.confidence.round(4),
             "distance": self.found.distance.round(4),
-            "phase_a": a.poses.phase,
-            "phase_b": b.poses.phase[self.found.frames],
+            "phase_a": a.poses.phase + 1,
+            "phase_b": b.poses.phase[self.found.frames] + 1,
         }
         if self.renumbered:
             numbers = a.poses.video_frames, b.poses.video_frames[self.found.frames]
@@ -52,8 +52,7 @@ class Alignment:
             dict(zip(columns, values, strict=True))
             for values in zip(*map(np.ndarray.tolist, columns.values()), strict=True)
         ]
-        absent = {"phase_a": None, "phase_b": None}
-        return [row | {key: None for key in absent if row[key] < 0} for row in rows]
+        return [row | {key: row[key] or None for key in ("phase_a", "phase_b")} for row in rows]
 
     @property
     def renumbered(self) -> bool:
@@ -90,10 +89,12 @@ def align(a: Performance, others: Sequence[Performance], method: Method) -> list
     return sorted(found, key=lambda one: one.found.distance.mean())
 
 
-def write_tables(alignments: Sequence[Alignment], folder: Path, facts: dict) -> None:
-    """`alignment.csv` and `alignment.json`; facts: on what embedded them. The CSV of several begins with a column `b`."""
+def write_tables(alignments: Sequence[Alignment], folder: Path, facts: dict, several: bool) -> None:
+    """`alignment.csv` and `alignment.json`; facts: on what embedded them.
+
+    several: others were asked for, however many are left: the CSV begins with a column `b`, the JSON is a list.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    several = len(alignments) > 1
     extra = VIDEO_COLUMNS if any(one.renumbered for one in alignments) else ()
     with (folder / "alignment.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, (*(("b",) if several else ()), *COLUMNS, *extra), lineterminator="\n")

@@ -1,5 +1,6 @@
 """The charts of a report, from plain data. Colours of text and lines are the page's own: dark or light."""
 
+import json
 from collections.abc import Sequence
 
 import altair as alt
@@ -123,8 +124,12 @@ def missing_joints(rows: Sequence[dict], title: str) -> alt.Chart:
 
 
 def for_page(chart: alt.Chart, caption: str) -> dict:
-    """What a page needs to draw a chart: its Vega-Lite spec, the caption to print, the text to read aloud."""
-    return {"spec": chart.to_dict(), "caption": caption, "text": chart.description}
+    """What a page needs to draw a chart: its Vega-Lite spec, the caption to print, the text to read aloud.
+
+    Numbers that are not finite, which JSON does not have, become null: a point that is not drawn.
+    """
+    spec = json.loads(json.dumps(chart.to_dict()), parse_constant=lambda _: None)
+    return {"spec": spec, "caption": caption, "text": chart.description}
 
 
 def _map(rows: Sequence[dict], color: alt.Color, tooltip: alt.Tooltip, title: str) -> alt.Chart:

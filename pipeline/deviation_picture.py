@@ -51,7 +51,7 @@ def deviation_picture(sequences: PoseSequences, n: int, normal: int, deviation: 
     bar = fig.colorbar(
         ScalarMappable(Normalize(0, 2), SCALE), cax=fig.add_subplot(grid[2, 2:6]), orientation="horizontal"
     )
-    bar.set_label("how far a joint is off (1: reached in 1 % of the normal frames)", fontsize=8)
+    bar.set_label("how far a joint is off, on the scale of the deviation", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     fig.suptitle(
         f"{sequences.names[n]}: where it departs from normal clips\nin green the one most like it, {sequences.names[normal]}",

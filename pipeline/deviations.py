@@ -35,7 +35,7 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class Deviation:
-    """How far each frame is from normal: 1 is what 1 % of the normal frames reach.
+    """How far each frame is from normal: 1 is the score that 1 % of the normal frames reach, its parts are on the same scale.
 
     pose, tempo (T,); joints (T, K). slower (T,) bool: the tempo is below normal rather than above. normal, frame (T,): the
     normal clip most like this one, and its frame of the same moment.
@@ -63,9 +63,12 @@ class Deviation:
 def body_coordinates(joints: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """(T, K, 2): joints (T, K, 2) about the frame's median joint, in units of the clip's median distance from it.
 
-    A missing joint is interpolated in time, held at the ends, and at the middle if never seen.
+    A missing joint is interpolated in time, held at the ends, and at the middle if never seen. Raises InputError for a clip
+    without size: no joint is ever seen, or half of them lie in one place.
     """
     seen = confidence > 0
+    if not seen.any():
+        raise InputError("Expected joints, but got a clip in which none is ever seen. Leave it out.")
     found = joints.astype(np.float64)
     for k in range(joints.shape[1]):
         known = np.flatnonzero(seen[:, k])
@@ -74,7 +77,10 @@ def body_coordinates(joints: np.ndarray, confidence: np.ndarray) -> np.ndarray:
                 np.interp(np.arange(len(joints)), known, joints[known, k, axis]) if len(known) else np.nan
             )
     found = found - np.nanmedian(found, axis=1, keepdims=True)
-    return np.nan_to_num(found / np.nanmedian(np.linalg.norm(found, axis=2)))
+    size = np.nanmedian(np.linalg.norm(found, axis=2))
+    if not size:
+        raise InputError("Expected joints that lie apart, but got a clip with half of them in one place. Leave it out.")
+    return np.nan_to_num(found / size)
 
 
 class Normals:
@@ -91,9 +97,15 @@ class Normals:
         reached = {kind: np.concatenate([_size(kind, z[kind]) for z in unusual]) for kind in KINDS}
         # One limit for all joints: one that never moves is not held to less.
         worst = {kind: size if size.ndim == 1 else size.max(axis=1) for kind, size in reached.items()}
-        self._limit = {
+        limits = {
             kind: max(np.percentile(size, USUAL_PERCENT), np.finfo(np.float32).eps) for kind, size in worst.items()
         }
+        # More than 1 % of the frames are beyond one of three limits: all are raised until 1 % are.
+        score = np.maximum.reduce([worst[kind] / limits[kind] for kind in KINDS])
+        common = max(np.percentile(score, USUAL_PERCENT), np.finfo(np.float32).eps)
+        self._limit = {kind: common * limit for kind, limit in limits.items()}
+        lengths = [len(clip.features) for clip in clips]
+        self._highest = np.array([part.max() for part in np.split(score / common, np.cumsum(lengths)[:-1])])
 
     def deviation(self, clip: Motion, leave: int | None = None) -> Deviation:
         """How a clip departs from them; leave: which of them it is itself, if it is one."""
@@ -103,6 +115,10 @@ class Normals:
         nearest = found.order[0]
         normal = int(found.others[nearest])
         return Deviation(pose, tempo, joints, unusual["tempo"] < 0, normal, found.frames[nearest])
+
+    def limit(self, leave: int | None = None) -> float:
+        """The highest score that any normal clip reaches, `leave` aside: one of R more would be beyond it once in R + 1."""
+        return float(np.delete(self._highest, [] if leave is None else leave).max())
 
     def _compare(self, clip: Motion, leave: int | None) -> "_Compared":
         others = [n for n in range(len(self.clips)) if n != leave]

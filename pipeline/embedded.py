@@ -59,6 +59,12 @@ class EmbeddedAction:
         return replace(self, numbers=tuple(numbers), clips=clips)
 
 
+def seed_files(folder: Path) -> dict[int, Path]:
+    """Seed -> `seed_<seed>.npz` of what `evaluate_dataset` wrote for an action and input, by number: the first seed first."""
+    found = {int(path.stem.removeprefix("seed_")): path for path in folder.glob("seed_*.npz")}
+    return dict(sorted(found.items()))
+
+
 def load_embedding(file: Path, names: Sequence[str]) -> np.ndarray:
     """(F, D) features of the named videos, in their order; file: `seed_<seed>.npz` of what `evaluate_dataset` wrote."""
     with np.load(file) as stored:
@@ -97,11 +103,11 @@ def load_embedded(
     seen = next((name for name in inputs if set(name.split("+")) == set(seen.split("+"))), seen) if seen else inputs[0]
     if seen not in inputs:
         raise InputError(f"Expected an input of {inputs}, but got {seen!r} for {sequences.dataset}. Correct it.")
-    seeds = sorted(int(path.stem.removeprefix("seed_")) for path in (folder / seen).glob("seed_*.npz"))
-    seed = seeds[0] if seed is None else seed
-    if seed not in seeds:
-        raise InputError(f"Expected a seed of {seeds}, but got {seed} for {sequences.dataset}. Correct it.")
+    files = seed_files(folder / seen)
+    seed = next(iter(files)) if seed is None else seed
+    if seed not in files:
+        raise InputError(f"Expected a seed of {list(files)}, but got {seed} for {sequences.dataset}. Correct it.")
     numbers = sequences.where(action)
     clips = labelled_clips(sequences, numbers)
-    clips = replace(clips, features=load_embedding(folder / seen / f"seed_{seed}.npz", clips.names))
+    clips = replace(clips, features=load_embedding(files[seed], clips.names))
     return EmbeddedAction(sequences, tuple(numbers), clips, action, seen, seed)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.manifold import TSNE
 
-from pipeline.embedded import load_embedding
+from pipeline.embedded import load_embedding, seed_files
 from pipeline.metrics.clips import Clips, labelled_clips
 from pipeline.metrics.controls import raw_pose, time_only
 from pipeline.metrics.kendall import nearest_frames, pair_taus
@@ -20,7 +20,6 @@ from pipeline.showcase import mean_event_errors
 from pipeline.table import system
 
 MOST_VIDEOS = 40
-TAU_STRIDE = 2
 QUANTILES = np.linspace(0, 1, 41)
 
 
@@ -30,7 +29,7 @@ class ActionEvidence:
 
     numbers (N,): where they lie in `sequences`. num_videos: how many there are in all. clips: their labels and the features
     of the first input. systems: name, as `pipeline.table.system` names it -> the same clips with the features of each
-    network, first seed, and of the controls that need none.
+    network, first seed, and of the controls that need none. tau_stride: every how many frames tau is of.
     """
 
     sequences: PoseSequences
@@ -38,6 +37,7 @@ class ActionEvidence:
     numbers: tuple[int, ...]
     num_videos: int
     systems: dict[str, Clips]
+    tau_stride: int
 
     @property
     def clips(self) -> Clips:
@@ -49,22 +49,22 @@ class ActionEvidence:
 
 
 def gather(
-    sequences: PoseSequences, action: str, inputs: list[str], embeddings: Path, boxes: np.ndarray
+    sequences: PoseSequences, action: str, inputs: list[str], embeddings: Path, boxes: np.ndarray, tau_stride: int
 ) -> ActionEvidence:
     """embeddings: what `evaluate_dataset` wrote. inputs: of the networks, the one to show first. boxes (all videos, 4):
-    the crops of the heatmaps, to which raw poses are relative."""
+    the crops of the heatmaps, to which raw poses are relative. tau_stride: of `EvaluateConfig`."""
     every = sequences.where(action, "val")
     numbers = [every[i] for i in evenly(len(every), MOST_VIDEOS)]
     clips = labelled_clips(sequences, numbers)
     systems = {}
     for seen in inputs:
-        file = min((embeddings / action / seen).glob("seed_*.npz"))
+        file = next(iter(seed_files(embeddings / action / seen).values()))
         systems[system("la2ds", seen)] = replace(clips, features=load_embedding(file, clips.names))
     frames = np.concatenate([np.arange(s.start, s.stop) for s in map(sequences.frames, numbers)])
     pose = raw_pose(sequences.joints[frames], sequences.confidence[frames], boxes[numbers], clips.offsets)
     systems["time_only"] = replace(clips, features=time_only(clips.lengths))
     systems["raw_pose"] = replace(clips, features=pose)
-    return ActionEvidence(sequences, action, tuple(numbers), len(every), systems)
+    return ActionEvidence(sequences, action, tuple(numbers), len(every), systems, tau_stride)
 
 
 def evenly(count: int, most: int) -> np.ndarray:
@@ -72,14 +72,14 @@ def evenly(count: int, most: int) -> np.ndarray:
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(int)
 
 
-def pair_scores(clips: Clips) -> dict[str, np.ndarray]:
+def pair_scores(clips: Clips, tau_stride: int) -> dict[str, np.ndarray]:
     """Of ordered pairs, (N, N), NaN on the diagonal: event_error in % where there are key events; tau, unless labels are
     there that may repeat."""
     scores = {}
     if clips.num_events:
         scores["event_error"] = mean_event_errors(clips)
     if clips.num_events or not clips.labelled.any():
-        scores["tau"] = pair_taus(clips, TAU_STRIDE)[0]
+        scores["tau"] = pair_taus(clips, tau_stride)[0]
         np.fill_diagonal(scores["tau"], np.nan)
     return {metric: values for metric, values in scores.items() if np.isfinite(values).any()}
 

@@ -1,4 +1,7 @@
-"""Pictures of skeletons and alignments. Each function draws what it is given; none reads a file."""
+"""Pictures of skeletons and alignments. Each function draws what it is given; none reads a file.
+
+Whatever draws imports this module, if only `Figure`: it says how matplotlib draws here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +15,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from pipeline.skeleton import Skeleton
+
+matplotlib.rcParams["text.parse_math"] = False  # names are text, though they may hold a $
 
 WIDTH = 0.72  # of a cell, relative to its height: people stand more often than they lie
 PHASE_COLORS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")  # Paul Tol, bright
@@ -85,6 +90,8 @@ def loss_curves(panels: dict[str, dict[tuple[str, str], list[float]]]) -> tuple[
         if any("+" in seen for seen, _ in networks):
             ax.axvline(first + 0.5, color="#999999", linewidth=0.8, linestyle="--")
         ax.set(title=title, xlabel="epoch", yscale="log")
+        ax.yaxis.set_major_formatter(LogFormatter())
+        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.title.set_fontsize(9)
     axes[0, 0].set_ylabel("loss, frames²")

@@ -29,10 +29,14 @@ MOST_POINTS = 3000  # of the maps of a data set's actions together
 
 @dataclass(frozen=True)
 class Run:
-    """What was run for a data set. outputs: stage, in order, -> what it wrote, `render` among them. params: as YAML."""
+    """What was run for a data set.
+
+    outputs: stage, in order, -> what it wrote, `render` among them. params: as YAML. tau_stride: that of `EvaluateConfig`.
+    """
 
     outputs: Mapping[str, Path]
     params: str
+    tau_stride: int = 2
 
 
 def write_page(reported: Sequence[Reported], runs: Mapping[str, Run], timings: Path, path: Path) -> dict:
@@ -74,7 +78,8 @@ def _dataset_context(each: Reported, run: Run, timings: Path) -> dict:
     boxes = open_store(run.outputs["render"], "heatmaps", {"poses": run.outputs["project"]})["boxes"][...]
     actions = list(details["actions"])
     most = min(1500, max(200, MOST_POINTS // len(actions)))
-    evidence = (gather(sequences, action, details["inputs"], each.results / "embeddings", boxes) for action in actions)
+    known = details["inputs"], each.results / "embeddings", boxes, run.tau_stride
+    evidence = (gather(sequences, action, *known) for action in actions)
     return {
         "name": each.name,
         "description": description(details, sequences.provenance),

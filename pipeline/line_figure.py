@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from pipeline.correspondence import Correspondence, clock
 from pipeline.correspondence_bar import CLOCK, INK, limbs, phase_color, phase_name, share, timeline, title
+from pipeline.figures import Figure
 from pipeline.performance import Performance
 
 NUM_POSES = 10

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.embedded import load_embedding
+from pipeline.embedded import load_embedding, seed_files
 from pipeline.figures import alignment, loss_curves
 from pipeline.metrics.clips import Clips, labelled_clips
 from pipeline.metrics.event_error import event_errors
@@ -53,7 +53,8 @@ def draw_alignment(sequences: PoseSequences, embeddings: Path, action: str, path
     """
     numbers = sequences.where(action, "val")
     clips = labelled_clips(sequences, numbers)
-    clips = replace(clips, features=load_embedding(min(embeddings.glob("seed_*.npz")), clips.names))
+    first = next(iter(seed_files(embeddings).values()))
+    clips = replace(clips, features=load_embedding(first, clips.names))
     query, other = median_pair(clips)
     frames_of = matches(clips, query, other, NUM_COLUMNS)
     poses = {}

@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from pipeline.contact_sheet import EDGE, around
 from pipeline.correspondence import Correspondence
 from pipeline.correspondence_bar import INK, correspondence_bar, limbs, phase_color, phase_name, share, title
+from pipeline.figures import Figure
 from pipeline.performance import Performance
 from pipeline.video import frames as decode
 

@@ -8,17 +8,19 @@ chosen, and its product with the share has no unit that one can read. It is meas
 error of the surer half of the events and of the others.
 """
 
-import sys
 from itertools import permutations
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from scipy.spatial.distance import cdist
 from sklearn.metrics import roc_auc_score
 
 from pipeline.correspondence import METHODS, WINDOW_SHARE, clock, confidence, correspond, pace
 from pipeline.embedded import EmbeddedAction, load_embedded
 from pipeline.sequence import read_sequences
+from stages.base import stage
 
 SHARPNESS = (0.5, 1, 2, 4, 8, 16)
 TOLERANCE = 100 * WINDOW_SHARE
@@ -67,10 +69,15 @@ def events(found: EmbeddedAction, split: str, method: str) -> dict[str, np.ndarr
     return {key: np.array(column) for key, column in table.items()}
 
 
-def main(dataset: str, seen: str | None = None, seed: str | None = None) -> None:
+@stage
+def main(
+    dataset: str,
+    seen: Annotated[str | None, typer.Argument(metavar="INPUT")] = None,
+    seed: Annotated[int | None, typer.Argument()] = None,
+) -> None:
     poses, results = (Path("data") / folder / dataset for folder in ("poses", "results"))
     actions = list(read_sequences(poses).event_names)
-    found = [load_embedded(poses, results, action, seen, seed and int(seed)) for action in actions]
+    found = [load_embedded(poses, results, action, seen, seed) for action in actions]
     print(f"{dataset}, input {found[0].input}, seed {found[0].seed}\n\nTraining pairs, area under the ROC curve")
     for method in METHODS:
         tables = [events(one, "train", method) for one in found]
@@ -96,4 +103,5 @@ def main(dataset: str, seen: str | None = None, seed: str | None = None) -> None
             print(f"{'':22} confidence / share within 5 %: {', '.join(told)}")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    typer.run(main)

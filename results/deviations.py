@@ -11,10 +11,13 @@ in which the worst joint is one of those moved.
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from scipy.stats import rankdata
 
+from pipeline.config import InputError
 from pipeline.crop import crop_boxes
 from pipeline.deviations import Deviation, Motion, Normals, body_coordinates
 from pipeline.embedded import load_embedded
@@ -24,8 +27,9 @@ from pipeline.metrics.controls import raw_pose
 from pipeline.modalities.stores import Paths
 from pipeline.newcomers import embed_sequences
 from pipeline.planted_errors import ERRORS, Planted
-from pipeline.sequence import PoseSequences, clips_of, from_clips
+from pipeline.sequence import PoseSequences, clips_of, from_clips, read_sequences
 from pipeline.wording import table
+from stages.base import stage
 
 RESAMPLES, SEED, CLIP_PERCENTILE = 1000, 0, 95
 PARTS = {
@@ -87,11 +91,14 @@ def shown(score: Score) -> str:
     return f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}]"
 
 
-def main(dataset: str, split: str = "val") -> None:
+@stage
+def main(dataset: str, split: Annotated[str, typer.Argument()] = "val") -> None:
+    if split not in ("val", "train"):
+        raise InputError(f"Expected val or train, but got {split!r}. Correct it.")
     paths = Paths(*(Path("data") / kind / dataset for kind in ("poses", "heatmaps", "frames")))
     results, heatmaps = Path("data/results") / dataset, HeatmapStore(paths.heatmaps)
     headline, means, parts = [], {}, []
-    actions = sorted(path.name for path in (results / "embeddings").iterdir())
+    actions = sorted(read_sequences(paths.poses).event_names)
     for action in actions:
         embedded = load_embedded(paths.poses, results, action, "pose2d")
         network = Path("data/models") / dataset / action / "pose2d" / f"seed_{embedded.seed}"
@@ -156,4 +163,4 @@ def main(dataset: str, split: str = "val") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    typer.run(main)

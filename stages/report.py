@@ -34,7 +34,11 @@ def main(params: ParamsOption = PARAMS) -> None:
     readers = {name: settings.dataset(name).source.get("reader") for name in settings.datasets}
     reported = load_reported(readers, POSES, RESULTS, MODELS, FUSED)
     done = write_report(reported, REPORTS)
-    runs = {name: Run({k: path / name for k, path in OUTPUTS.items()}, params_of(settings, name)) for name in readers}
+    stride = (settings.content.get("evaluate") or {}).get("tau_stride", Run.tau_stride)
+    runs = {
+        name: Run({k: path / name for k, path in OUTPUTS.items()}, params_of(settings, name), stride)
+        for name in readers
+    }
     done |= write_page(reported, runs, TIMINGS, REPORTS / "report.html")
     summary(started, **done, report=REPORTS / "report.md")
 

@@ -41,14 +41,19 @@ def imports(file: Path) -> set[Path]:
     return {found for name in names if (found := module_file(name))}
 
 
-def closure(stage: str) -> set[str]:
-    todo, seen = [ROOT / f"stages/{stage}.py"], set()
+def reach(file: Path) -> set[Path]:
+    """The file, what it imports, and what that imports."""
+    todo, seen = [file], set()
     while todo:
         file = todo.pop()
         if file not in seen:
             seen.add(file)
             todo += imports(file)
-    files = {file.relative_to(ROOT).as_posix() for file in seen}
+    return seen
+
+
+def closure(stage: str) -> set[str]:
+    files = {file.relative_to(ROOT).as_posix() for file in reach(ROOT / f"stages/{stage}.py")}
     files |= {read for module, extra in READS.items() if module in files for read in extra}
     # An __init__ that only holds a docstring computes nothing.
     return {f for f in files if not f.endswith("__init__.py")} - {f"stages/{stage}.py"} | {f"stages/{stage}.py"}
@@ -77,6 +82,13 @@ def test_imports_go_one_way():
             if f"pipeline/{folder}/" in file.as_posix():
                 others = ("datasets", *({"models", "objectives", "metrics"} - {folder}))
                 assert not any(path.startswith(f"pipeline/{other}/") for other in others for path in found), file
+
+
+def test_whatever_draws_is_told_how():
+    """`pipeline.figures` tells matplotlib to take names as text; a module that never imports it would not know."""
+    drawing = [file for file in ROOT.glob("pipeline/*.py") if "matplotlib" in file.read_text(encoding="utf-8")]
+    assert len(drawing) > 8
+    assert all(ROOT / "pipeline/figures.py" in reach(file) for file in drawing)
 
 
 def test_every_stage_is_described_and_heavy_ones_are_cached():

@@ -1,9 +1,10 @@
-// Charts take their colours from the page, are drawn when they first can be seen, and again when the theme changes.
+// Charts take their colours from the page, are drawn when they first can be seen or before printing, and again when the
+// theme changes.
 (() => {
   const root = document.documentElement;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const button = document.getElementById("theme");
-  const drawn = new Map();
+  const drawn = new Map(); // place -> promise of its last drawing, which begins when the one before has ended
 
   function config(place) {
     const style = getComputedStyle(place);
@@ -16,11 +17,16 @@
     };
   }
 
-  async function draw(place) {
+  async function replace(place, before) {
+    (await before?.catch(() => null))?.finalize();
     const spec = JSON.parse(place.nextElementSibling.textContent);
-    drawn.get(place)?.finalize();
     const options = { actions: false, renderer: "svg", config: config(place), tooltip: { theme: isDark() ? "dark" : "light" } };
-    drawn.set(place, await vegaEmbed(place, spec, options));
+    return vegaEmbed(place, spec, options);
+  }
+
+  function draw(place) {
+    seen.unobserve(place);
+    drawn.set(place, replace(place, drawn.get(place)));
   }
 
   const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
@@ -35,11 +41,11 @@
 
   const seen = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
-      if (isIntersecting) {
-        seen.unobserve(target);
-        draw(target);
-      }
+      if (isIntersecting) draw(target);
     }
   }, { rootMargin: "400px" });
-  document.querySelectorAll(".chart").forEach((place) => seen.observe(place));
+  const places = [...document.querySelectorAll(".chart")];
+  places.forEach((place) => seen.observe(place));
+  // One in a closed part has no width to be drawn in, and is not printed.
+  addEventListener("beforeprint", () => places.filter((place) => place.clientWidth && !drawn.has(place)).forEach(draw));
 })();

@@ -124,11 +124,12 @@ def test_tables_film_and_picture_of_two_sequences(project):
     assert partners == sorted(partners) and partners[-1] <= 23
     assert [row["time_a_s"] for row in rows[:3]] == ["0.0", "0.05", "0.1"]
     assert all(float(row["time_b_s"]) == pytest.approx(int(row["frame_b"]) / 20) for row in rows)
-    assert [row["phase_a"] for row in rows] == ["0"] * 6 + ["1"] * 6
-    assert [row["phase_b"] for row in rows] == ["01"[partner >= 12] for partner in partners]
+    assert [row["phase_a"] for row in rows] == ["1"] * 6 + ["2"] * 6
+    assert [row["phase_b"] for row in rows] == ["12"[partner >= 12] for partner in partners]
     assert all(0 <= float(row["confidence"]) <= 1 for row in rows) and "video_frame_a" not in rows[0]
     whole = json.loads((project / "out/alignment.json").read_text())
     assert [one["frame_b"] for one in whole["frames"]] == partners
+    assert [one["phase_a"] for one in whole["frames"]] == [1] * 6 + [2] * 6
     facts = whole["summary"]
     assert (facts["a"], facts["b"], facts["input"], facts["seed"], facts["fps_a"]) == ("a", "b", "pose2d", 0, 20)
     assert facts["event_error_percent"] == pytest.approx(100 * abs(partners[6] - 12) / 24, abs=1e-3)
@@ -184,6 +185,15 @@ def test_a_folder_of_videos_with_films(project):
     for name in ("b", "c"):
         assert probe(project / f"many/new_{name}.mp4/side_by_side.mp4").num_frames == 12
         assert (project / f"many/new_{name}.mp4/lines.png").is_file()
+
+
+def test_a_folder_of_which_one_video_is_left_is_still_several(project):
+    (project / "new").mkdir()
+    (project / "raw/b.mp4").rename(project / "new/b.mp4")
+    (project / "new/broken.mp4").write_bytes(b"no video")
+    assert run("a", "new", "--out", "many").exit_code == 0
+    assert {row["b"] for row in table(project / "many/alignment.csv")} == {"new/b.mp4"}
+    assert len(json.loads((project / "many/alignment.json").read_text())["alignments"]) == 1
 
 
 def test_without_footage_skeletons_stand_on_white(project):

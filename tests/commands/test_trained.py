@@ -97,11 +97,23 @@ def test_deviations_of_all_validation_clips_are_ranked(project):
     ranking = table(project / "seen/ranking.csv")
     assert {line["sequence"] for line in ranking} == {"d", "e"}
     assert float(ranking[0]["highest"]) >= float(ranking[1]["highest"])
+    unusual = [line["unusual"] for line in ranking]
+    assert f"unusual={unusual.count('yes')}" in text and unusual == sorted(unusual, reverse=True)
     lines = table(project / "seen/e.csv")
     assert len(lines) == 40 and {"score", "kind", "pose", "tempo", "worst_joints", "left_wrist"} <= set(lines[0])
     found = json.loads((project / "seen/e.json").read_text())
     assert found["sequence"] == "e" and found["most_like"] in ("a", "b", "c")
     assert (project / "seen/e.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_every_other_normal_clip_does_is_not_unusual(project):
+    """Of the training clips only the highest is beyond all others."""
+    rows = []
+    for name in "abc":
+        run("deviations", "tiny", name, "--out", project / name)
+        rows += table(project / name / "ranking.csv")
+    rows.sort(key=lambda row: float(row["highest"]))
+    assert [row["unusual"] for row in rows] == ["no", "no", "yes"]
 
 
 @pytest.mark.parametrize(

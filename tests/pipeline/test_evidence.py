@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline import charts
+from pipeline.embedded import seed_files
 from pipeline.evidence import QUANTILES, distributions, evenly, frame_map, pair_scores, search
 from pipeline.figures import SCREEN_COLORS
 from pipeline.metrics.clips import Clips
@@ -36,13 +37,26 @@ def test_the_nearest_frame_of_each_other_video_is_judged_by_phase_and_by_its_own
 
 def test_pairs_are_scored_by_what_labels_allow():
     way = [0, 1, 2, 3, 4] * 2
-    scores = pair_scores(clips(way, [5, 5], [1, 3]))
+    scores = pair_scores(clips(way, [5, 5], [1, 3]), 2)
     assert set(scores) == {"event_error", "tau"} and scores["event_error"][0, 1] == 40
     assert scores["tau"][0, 1] == 1 and np.isnan(np.diag(scores["tau"])).all()
-    assert set(pair_scores(clips(way, [5, 5], []))) == {"tau"}
+    assert set(pair_scores(clips(way, [5, 5], []), 2)) == {"tau"}
     repeating = clips(way, [5, 5], [])
     repeating.phase[:] = 1
-    assert pair_scores(repeating) == {}
+    assert pair_scores(repeating, 2) == {}
+
+
+def test_tau_is_of_every_how_many_frames_one_says():
+    """Frames 0, 2 and 4 come in order; 1 and 3 do not."""
+    two = clips([0, 1, 2, 3, 4, 0, 3, 2, 1, 4], [5, 5], [])
+    assert pair_scores(two, 2)["tau"][1, 0] == 1 and pair_scores(two, 1)["tau"][1, 0] < 0.9
+
+
+def test_the_first_seed_is_the_lowest_number(tmp_path):
+    for name in ("seed_10.npz", "seed_2.npz", "seed_2.txt"):
+        (tmp_path / name).touch()
+    assert seed_files(tmp_path) == {2: tmp_path / "seed_2.npz", 10: tmp_path / "seed_10.npz"}
+    assert list(seed_files(tmp_path)) == [2, 10]
 
 
 def test_a_distribution_leaves_out_pairs_without_a_score():
@@ -94,6 +108,13 @@ def test_a_phase_has_one_color_in_every_chart_and_unlabelled_frames_have_none():
     scale = charts.phase_shares(rows, 2, "phases").to_dict()["encoding"]["color"]["scale"]
     assert scale == {"domain": ["1", "2"], "range": list(SCREEN_COLORS[:2])}
     assert len(charts.map_by_progress(points, "a map").to_dict()["data"]["values"]) == 3
+
+
+def test_a_number_that_is_none_is_null_in_the_page():
+    row = {"epoch": 1, "loss": 2.0, "input": "rgb", "seed": "0", "stage": "one"}
+    chart = charts.losses([row, {**row, "epoch": 2, "loss": float("nan")}, {**row, "loss": float("inf")}], "losses")
+    spec = charts.for_page(chart, "losses")["spec"]
+    assert [each["loss"] for each in spec["data"]["values"]] == [2.0, None, None]
 
 
 def test_controls_are_dashed_and_stage_two_is_too():
