@@ -38,7 +38,8 @@ def main(
     seed: SeedOption = None,
 ) -> None:
     started = time.monotonic()
-    embedded = embedded_clips(dataset, action, seen, seed)
+    named = [clip] if clip else normal.split(",")
+    embedded = embedded_clips(dataset, action, seen, seed, named)
     usual = embedded.of_split("train") if normal == "train" else [embedded.find(name) for name in normal.split(",")]
     chosen = embedded.of_split("val") if clip is None else [embedded.find(clip)]
     if not chosen or len(set(usual)) < len(usual):
