@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from commands.revisions import WORKSPACE, Revision
-from pipeline.comparison import ONE_SEED, WORSE, compare
+from pipeline.comparison import MISSING, ONE_SEED, WORSE, compare, lost, metrics_of
 from pipeline.comparison_report import Comparison, difference, markdown, page, verdicts
 from pipeline.config import InputError
 from pipeline.store import write_json
@@ -30,8 +30,8 @@ def main(
         str,
         typer.Option(
             metavar="METRIC[,METRIC]",
-            help="Exit with 3 if LA2DS got worse beyond noise: any input, plain or clock-broken, mean over actions of any"
-            " data set. `cannot tell` does not fail.",
+            help="Exit with 3 if LA2DS got worse beyond noise, or is no longer there: any input, plain or clock-broken,"
+            " mean over actions of any data set; or an action or data set is gone. `cannot tell (one seed)` does not fail.",
         ),
     ] = "",
 ) -> None:
@@ -39,14 +39,17 @@ def main(
     gate = [metric for metric in fail_if_worse.split(",") if metric]
     old, new = Revision(before), Revision(after)
     results, others = old.results(), new.results()
-    rows, notes = [], []
+    rows, notes = [], old.outdated() + new.outdated()
     for dataset in [name for name in results if name in others]:
         found, said = compare(dataset, results[dataset], others[dataset], gate)
         rows, notes = rows + found, notes + [f"{dataset}: {note}" for note in said]
     notes += [f"only one revision has the data set {name}" for name in sorted(set(results) ^ set(others))]
-    if unknown := sorted(set(gate) - {row.metric for row in rows}):
-        known = ", ".join(dict.fromkeys(row.metric for row in rows))
-        raise InputError(f"Expected metrics of {known}, but got {', '.join(unknown)}. Correct --fail-if-worse.")
+    sides = [side for found in (results, others) for of in found.values() for side in of.scores.values()]
+    known = metrics_of(scores for side in sides for scores in side.values())
+    if unknown := sorted(set(gate) - set(known)):
+        raise InputError(
+            f"Expected metrics of {', '.join(known)}, but got {', '.join(unknown)}. Correct --fail-if-worse."
+        )
     changed, params = old.changed(new), old.changed_params(new)
     comparison = Comparison(
         before, after, rows, notes, params, changed, {before: old.curves(), after: new.curves()} if html else {}
@@ -61,12 +64,16 @@ def main(
         write_json(as_json, comparison.to_dict())
     gated = [row for row in comparison.judged if row.metric in gate]
     for row in gated:
-        if row.verdict in (WORSE, ONE_SEED):
+        if row.verdict in (WORSE, ONE_SEED, MISSING):
             what = f"{row.dataset} {row.action}, {row.system}, {row.variant}: {describe(row.metric)[0]}"
             typer.echo(f"{row.verdict}: {what} {difference(row)}", err=True)
+    gone = [(name, *each) for name, found in results.items() for each in lost(found, others.get(name), gate)]
+    for dataset, action, metric in gone:
+        typer.echo(f"{MISSING}: {dataset} {action}: {describe(metric)[0]} is no longer there", err=True)
     if out:
         summary(started, verdicts=f"[{verdicts(comparison)}]", rows=len(rows))
-    if any(row.verdict == WORSE for row in gated):
+    # what only the second revision has is new, not gone
+    if gone or any(row.verdict == WORSE or (row.verdict == MISSING and row.before is not None) for row in gated):
         raise typer.Exit(GOT_WORSE)
 
 

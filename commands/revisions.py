@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-import yaml
 
 from pipeline.comparison import Results
 from pipeline.config import InputError
@@ -28,17 +27,28 @@ class Revision:
 
         self.name = name
         self.files = DVCFileSystem(rev=None if name == WORKSPACE else name)
-        self.lock = self._get(lambda: yaml.safe_load(self._read("dvc.lock"))["stages"], "dvc.lock")
+        self.lock = self._get(lambda: self._yaml("dvc.lock")["stages"], "dvc.lock")
+        self.params = self._get(lambda: self._yaml("params.yaml"), "params.yaml")
 
     def results(self) -> dict[str, Results]:
         """Data set -> what was scored on it, of the data sets that params.yaml names and that were evaluated."""
-        params = self._get(lambda: yaml.safe_load(self._read("params.yaml")), "params.yaml")
-        names = [name for name in params.get("datasets") or {} if f"evaluate@{name}" in self.lock]
+        names = self._evaluated()
         if not names:
             raise InputError(
                 f"Expected results, but no data set was evaluated at {self.name}. Run `dvc repro` there and commit dvc.lock."
             )
         return {name: self._get(lambda name=name: self._results(name), RESULTS / name) for name in names}
+
+    def outdated(self) -> list[str]:
+        """A note where params.yaml no longer says what dvc.lock recorded of the evaluated data sets and the report."""
+        ends = tuple(f"@{name}" for name in self._evaluated())
+        recorded = [
+            stage.get("params", {}) for name, stage in self.lock.items() if name == "report" or name.endswith(ends)
+        ]
+        entries = [entry for files in recorded for entry in files.get("params.yaml", {}).items()]
+        changed = sorted({key for key, value in entries if _at(self.params, key) != value})
+        said = f"{self.name}: params.yaml has changed since `dvc repro` ({', '.join(changed)})"
+        return [f"{said}: its results are of the old ones. Run `dvc repro`"] if changed else []
 
     def curves(self) -> list[dict[str, str]]:
         """The rows of plots/loss.csv; none where the revision's report had no such file."""
@@ -93,6 +103,15 @@ class Revision:
         ]
         return {entry["path"]: entry.get("md5") for entry in entries}
 
+    def _evaluated(self) -> list[str]:
+        return [name for name in self.params.get("datasets") or {} if f"evaluate@{name}" in self.lock]
+
+    def _yaml(self, path: str) -> dict:
+        """As DVC reads it (YAML 1.2), which wrote the values in dvc.lock: 1e-3 is a number."""
+        from dvc.utils.serialize import parse_yaml
+
+        return parse_yaml(self._read(path).decode(), path)
+
     def _read(self, path: str) -> bytes:
         with self.files.open(path) as file:
             return file.read()
@@ -105,3 +124,10 @@ class Revision:
                 f"Expected {what} at {self.name}, but got {type(error).__name__}: {error}. If the revision is right, its"
                 " artifacts are not in the cache: run `dvc pull`, or check it out and run `dvc repro`."
             ) from None
+
+
+def _at(tree: object, key: str) -> object:
+    """What lies at a dotted key; None where nothing does."""
+    for name in key.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree

@@ -1,10 +1,11 @@
 """Two revisions' scores of one data set side by side: differences, their intervals over videos and seeds, verdicts."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from pipeline.metrics.bootstrap import Score
 from pipeline.summaries import Scores, mean_over_actions
@@ -42,7 +43,8 @@ class Row:
     """One metric of one system before and after; None where a side lacks it.
 
     difference, low, high: after minus before, and its interval; `over_seeds` says whether that holds the variance of
-    training. seeds: how many each side was trained with. verdict: one of VERDICTS, or None where none is given.
+    training. seeds: how many each side was trained with. verdict: one of VERDICTS, or None where none is given. p: of
+    better, worse and noise, adjusted over the data set's rows with one of these verdicts.
     """
 
     dataset: str
@@ -58,13 +60,25 @@ class Row:
     over_seeds: bool
     seeds: tuple[int, int]
     verdict: str | None
+    p: float | None = None
+
+
+class Interval(NamedTuple):
+    """A difference, its interval, whether that contains the variance of training, and the two-sided p of no difference."""
+
+    value: float
+    low: float
+    high: float
+    over_seeds: bool
+    p: float
 
 
 def compare(dataset: str, before: Results, after: Results, judged: Iterable[str] = ()) -> tuple[list[Row], list[str]]:
     """Every row that either revision has, the mean over actions and the headline metrics first; and notes.
 
     Verdicts are few, since each may be wrong by chance: on LA2DS, in the headline metrics and those of `judged`, of the
-    mean over actions (or the only action). The mean is over the actions that both revisions have.
+    mean over actions (or the only action). The mean is over the actions that both revisions have. A score that is not
+    finite counts as lacking.
     """
     actions = [action for action in before.scores if action in after.scores]
     notes = []
@@ -85,7 +99,7 @@ def compare(dataset: str, before: Results, after: Results, judged: Iterable[str]
     for action in sides[0]:
         first = action == next(iter(sides[0]))
         of_actions = [side[action] for side in sides]
-        metrics = _metrics(of_actions)
+        metrics = metrics_of(scores for side in of_actions for scores in side.values())
         wanted = {*(headline_of(metrics) if first else ()), *(judged if first else ())}
         for metric in metrics:
             for system in dict.fromkeys(system for side in of_actions for system, _ in side):
@@ -95,7 +109,18 @@ def compare(dataset: str, before: Results, after: Results, judged: Iterable[str]
                         verdict = metric in wanted and method_and_input(system)[0] == "la2ds"
                         measured = _measure(scores, system, action not in unpaired, videos[action], metric, verdict)
                         rows.append(Row(dataset, action, system, metric, variant, **measured))
-    return rows, notes + _moved_controls(rows)
+    return _step_down(rows), notes + _moved_controls(rows)
+
+
+def lost(before: Results, after: Results | None, metrics: Iterable[str]) -> list[tuple[str, str]]:
+    """(action, metric) of LA2DS that went with a whole action, or with the data set where `after` is None."""
+    apart = {action: side for action, side in before.scores.items() if after is None or action not in after.scores}
+    return [
+        (action, metric)
+        for action, side in apart.items()
+        for metric in metrics
+        if metric in metrics_of(v for (system, _), v in side.items() if method_and_input(system)[0] == "la2ds")
+    ]
 
 
 def headline_of(metrics: Iterable[str]) -> tuple[str, ...]:
@@ -105,8 +130,8 @@ def headline_of(metrics: Iterable[str]) -> tuple[str, ...]:
 
 def interval(
     before: Sequence[Score], after: Sequence[Score], paired: bool, num_videos: int, trained: bool = True
-) -> tuple[float, float, float, bool]:
-    """The difference of two means over seeds, low, high, and whether the interval contains the variance of training.
+) -> Interval:
+    """The difference of two means over seeds; NaN where nothing is known of its variance.
 
     difference +- t(0.975, f) * sqrt(V + S_a + S_b), where V is the bootstrap variance over videos of the difference of
     the seeds' means (paired: of the same resamples), with N - 1 degrees of freedom; S = s^2 / n, from the n seeds' scores of
@@ -117,16 +142,24 @@ def interval(
     """
     value = float(np.mean([s.value for s in after]) - np.mean([s.value for s in before]))
     means = [np.mean([s.replicates for s in side], axis=0) for side in (before, after)]
-    over_videos = np.nanvar(means[1] - means[0]) if paired else np.nanvar(means[0]) + np.nanvar(means[1])
-    parts = [(float(over_videos), max(num_videos - 1, 1))]
+    over_videos = _variance(means[1] - means[0]) if paired else _variance(means[0]) + _variance(means[1])
+    parts = [(over_videos, max(num_videos - 1, 1))]
     training = _training_variance(before, after) if trained else []
     parts += training
     total = sum(variance for variance, _ in parts)
     if total == 0:
-        return value, value, value, bool(training)
+        return Interval(value, value, value, bool(training), float(value == 0))
     freedom = total**2 / sum(variance**2 / of_part for variance, of_part in parts)
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * total**0.5
-    return value, value - half, value + half, bool(training)
+    error = total**0.5
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
+    p = 2 * float(stdtr(freedom, -abs(value) / error))
+    return Interval(value, value - half, value + half, bool(training), p)
+
+
+def _variance(replicates: np.ndarray) -> float:
+    """Of those that have a value; NaN where none has."""
+    found = replicates[np.isfinite(replicates)]
+    return float(np.var(found)) if len(found) else float("nan")
 
 
 def _training_variance(before: Sequence[Score], after: Sequence[Score]) -> list[tuple[float, int]]:
@@ -138,9 +171,9 @@ def _training_variance(before: Sequence[Score], after: Sequence[Score]) -> list[
     return [(variance / n, n - 1) for variance, n in known]
 
 
-def _metrics(sides: Iterable[dict]) -> list[str]:
-    """Every metric of an action, the headline's first."""
-    found = [m for side in sides for variants in side.values() for metrics in variants.values() for m in metrics]
+def metrics_of(systems: Iterable[Scores]) -> list[str]:
+    """Every metric, the headline's first."""
+    found = [m for variants in systems for metrics in variants.values() for m in metrics]
     first = headline_of(found)
     return list(dict.fromkeys([*(m for m in first if m in found), *found]))
 
@@ -149,7 +182,7 @@ def _over_seeds(side: dict[tuple[str, int], Scores], system: str, variant: str, 
     return {
         seed: variants[variant][metric]
         for (name, seed), variants in side.items()
-        if name == system and metric in variants[variant]
+        if name == system and metric in variants[variant] and variants[variant][metric].finite
     }
 
 
@@ -158,16 +191,22 @@ def _measure(
 ) -> dict:
     before, after = (float(np.mean([s.value for s in side.values()])) if side else None for side in scores)
     row = {"before": before, "after": after, "seeds": (len(scores[0]), len(scores[1]))}
-    if before is None or after is None:
+    trained = method_and_input(system)[0] not in CONTROLS
+    found = interval(*(list(s.values()) for s in scores), paired, num_videos, trained) if all(scores) else None
+    if found is None or not np.isfinite(found.p):
         nothing = dict.fromkeys(("difference", "low", "high"))
         return row | nothing | {"over_seeds": False, "verdict": MISSING if judged else None}
-    trained = method_and_input(system)[0] not in CONTROLS
-    value, low, high, over_seeds = interval(*(list(s.values()) for s in scores), paired, num_videos, trained)
-    row |= {"difference": value, "low": low, "high": high, "over_seeds": over_seeds or not trained}
-    return row | {"verdict": _verdict(scores, low, high, over_seeds, metric) if judged else None}
+    row |= {"difference": found.value, "low": found.low, "high": found.high}
+    verdict = _verdict(scores, found.over_seeds) if judged else None
+    return row | {
+        "over_seeds": found.over_seeds or not trained,
+        "verdict": verdict,
+        "p": found.p if verdict == NOISE else None,
+    }
 
 
-def _verdict(scores: list[dict[int, Score]], low: float, high: float, over_seeds: bool, metric: str) -> str:
+def _verdict(scores: list[dict[int, Score]], over_seeds: bool) -> str:
+    """Noise, until `_step_down` finds otherwise, where a verdict can be given."""
     before, after = scores
     if before.keys() == after.keys() and all(
         before[seed].value == after[seed].value
@@ -175,11 +214,25 @@ def _verdict(scores: list[dict[int, Score]], low: float, high: float, over_seeds
         for seed in before
     ):
         return SAME
-    if not over_seeds:
-        return ONE_SEED
-    if low <= 0 <= high:
-        return NOISE
-    return BETTER if (high < 0) == (metric in LOWER_IS_BETTER) else WORSE
+    return NOISE if over_seeds else ONE_SEED
+
+
+def _step_down(rows: list[Row]) -> list[Row]:
+    """The rows with p adjusted (Holm 1979), better or worse where it is below 1 - LEVEL.
+
+    The k-th smallest of m is multiplied by m - k + 1, and is no less than the one before: where nothing changed, the
+    chance that any of the m is better or worse is at most 1 - LEVEL, however they depend on each other.
+    """
+    rows, smallest = list(rows), 0.0
+    candidates = sorted((i for i, row in enumerate(rows) if row.verdict == NOISE), key=lambda i: rows[i].p)
+    for left, i in zip(range(len(candidates), 0, -1), candidates, strict=True):
+        smallest = max(smallest, min(1.0, left * rows[i].p))
+        rows[i] = replace(rows[i], p=smallest, verdict=_direction(rows[i]) if smallest < 1 - LEVEL else NOISE)
+    return rows
+
+
+def _direction(row: Row) -> str:
+    return BETTER if (row.difference < 0) == (row.metric in LOWER_IS_BETTER) else WORSE
 
 
 def _moved_controls(rows: list[Row]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from matplotlib.figure import Figure
 
-from pipeline.comparison import LEVEL, Row
+from pipeline.comparison import BETTER, LEVEL, NOISE, WORSE, Row
 from pipeline.comparison_figures import difference_bars, loss_pairs
 from pipeline.wording import describe, number, systems, table
 
@@ -144,16 +144,19 @@ def difference(row: Row) -> str:
 
 
 def _reading(comparison: Comparison) -> str:
-    count = len(comparison.judged)
+    count = sum(row.verdict in (BETTER, WORSE, NOISE) for row in comparison.judged)
+    chance = (
+        f" The {count} verdicts better, worse or noise come from p-values that Holm's step-down adjusts over those of a data"
+        " set, the brackets are not adjusted: where nothing changed, about one of twenty data sets gets any better or worse."
+    )
     return (
         f"Brackets: {100 * LEVEL:.0f} % interval of the difference over videos (paired where they are the same) and over training"
-        " seeds (Welch's t); controls without a seed have that of videos. **Noise**: the interval contains no"
-        " difference. **Cannot tell**: with one seed on each side nobody knows how much training alone varies, so the"
+        " seeds (Welch's t); controls without a seed have that of videos. **Noise**: chance"
+        " alone may do as much. **Cannot tell**: with one seed on each side nobody knows how much training alone varies, so the"
         " interval is of videos only and no verdict is given: train with two seeds or more; with one seed on one side, the other's"
         " variance stands for both. **Same**: identical results."
-        " Verdicts are on LA2DS, in the headline metrics of the mean over actions; the rest is shown without. Each is wrong"
-        f" in about one of twenty comparisons in which nothing changed: of these {count}, expect {count * (1 - LEVEL):.1f}."
-    )
+        " Verdicts are on LA2DS, in the headline metrics of the mean over actions; the rest is shown without."
+    ) + (chance if count else "")
 
 
 def _html_part(part: _Part) -> str:

@@ -66,9 +66,10 @@ def number(score: dict | None, metric: str, interval: bool = True, sign: bool = 
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
+    """A Markdown table; a bar or a line break in a cell does not end it."""
     lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    cells = [[" ".join(cell.splitlines()).replace("|", "\\|") for cell in line] for line in lines]
+    return "".join("| " + " | ".join(line) + " |\n" for line in cells)
 
 
 def phase_names(key_events: Sequence[str], num_phases: int) -> list[str]:
