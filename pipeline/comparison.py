@@ -221,7 +221,9 @@ def _step_down(rows: list[Row]) -> list[Row]:
     """The rows with p adjusted (Holm 1979), better or worse where it is below 1 - LEVEL.
 
     The k-th smallest of m is multiplied by m - k + 1, and is no less than the one before: where nothing changed, the
-    chance that any of the m is better or worse is at most 1 - LEVEL, however they depend on each other.
+    chance that any of the m is better or worse is at most 1 - LEVEL, however they depend on each other, as far as the p
+    are right. Of few seeds they are too small: simulated with four rows, 2 to 6 % with three seeds a side that vary alike,
+    5 to 14 % with two, with one on a side, or with unlike ones, the more the less the rows have in common.
     """
     rows, smallest = list(rows), 0.0
     candidates = sorted((i for i, row in enumerate(rows) if row.verdict == NOISE), key=lambda i: rows[i].p)

@@ -147,7 +147,8 @@ def _reading(comparison: Comparison) -> str:
     count = sum(row.verdict in (BETTER, WORSE, NOISE) for row in comparison.judged)
     chance = (
         f" The {count} verdicts better, worse or noise come from p-values that Holm's step-down adjusts over those of a data"
-        " set, the brackets are not adjusted: where nothing changed, about one of twenty data sets gets any better or worse."
+        " set, the brackets are not adjusted: where nothing changed, about one of twenty data sets gets any better or worse"
+        " with three seeds a side, up to one of seven with fewer or where one side's seeds vary much more than the other's."
     )
     return (
         f"Brackets: {100 * LEVEL:.0f} % interval of the difference over videos (paired where they are the same) and over training"

@@ -10,39 +10,52 @@ from pathlib import Path
 import pytest
 import yaml
 
+from commands.revisions import Revision
+
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
 ENVIRONMENT |= {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-VALUES = {"few": [10.0, 10.2], "more": [20.0, 20.2], "one": [20.0]}  # event error of the seeds at each commit
+# Commit -> what differs there from PRESET: event errors of the seeds, systems, actions, validation videos, or data sets.
+PRESET = {"values": [10.0, 10.2], "systems": ["la2ds"], "actions": ["squat"], "videos": ["a", "b", "c"]}
+COMMITS = {
+    "few": {},
+    "more": {"values": [20.0, 20.2]},
+    "wide": {"systems": ["la2ds", "la2ds_rgb"], "videos": ["a", "c", "b"]},
+    "full": {"actions": ["squat", "jump"], "datasets": ["toy", "spare"]},
+    "one": {"values": [20.0]},
+}
 
 pytestmark = pytest.mark.slow
 
 # A stage that writes what `evaluate` writes, as far as `diff` reads it: event errors as params.yaml says.
 STAGE = """
-import json, pathlib, numpy as np, yaml
-values = yaml.safe_load(open("params.yaml"))["presets"]["values"]
-folder = pathlib.Path("data/results/toy")
+import json, pathlib, sys, numpy as np, yaml
+preset = yaml.safe_load(open("params.yaml"))["presets"]["usual"]
+folder = pathlib.Path("data/results", sys.argv[1])
 (folder / "actions").mkdir(parents=True)
-(folder / "embeddings/squat/pose2d").mkdir(parents=True)
 replicates = np.random.default_rng(0).normal(0, 0.1, 50)
-arrays = {f"la2ds/{seed}/{variant}/event_error": np.concatenate([[v, v, v], v + replicates])
-          for seed, v in enumerate(values) for variant in ("plain", "clock_broken")}
-np.savez(folder / "actions/squat.npz", **arrays)
-names = np.array(["train", "a", "b", "c"])
-np.savez(folder / "embeddings/squat/pose2d/seed_0.npz", names=names, offsets=np.arange(0, 50, 10), features=np.zeros((40, 2)))
-(folder / "details.json").write_text(json.dumps({"actions": {"squat": {"train_videos": 1}}}))
+arrays = {f"{system}/{seed}/{variant}/event_error": np.concatenate([[v, v, v], v + replicates])
+          for system in preset["systems"] for seed, v in enumerate(preset["values"]) for variant in ("plain", "clock_broken")}
+names = np.array(["train_0", "train_1", *preset["videos"]])
+offsets = np.cumsum([0, 5, 6, *(10 + ord(video) - ord("a") for video in preset["videos"])])
+for action in preset["actions"]:
+    np.savez(folder / f"actions/{action}.npz", **arrays)
+    (folder / f"embeddings/{action}/pose2d").mkdir(parents=True)
+    np.savez(folder / f"embeddings/{action}/pose2d/seed_0.npz", names=names, offsets=offsets)
+(folder / "details.json").write_text(json.dumps({"actions": {action: {"train_videos": 2} for action in preset["actions"]}}))
 """
 GRAPH = {
     "stages": {
         "evaluate": {
             "foreach": "${datasets}",
             "do": {
-                "cmd": "python stage.py",
-                "params": ["evaluate", "presets"],
+                "cmd": "python stage.py ${key}",
+                "params": ["evaluate", "presets.${item.preset}"],
                 "deps": ["stage.py"],
                 "outs": ["data/results/${key}"],
             },
-        }
+        },
+        "report": {"cmd": "true", "params": ["render"]},
     }
 }
 
@@ -65,13 +78,13 @@ def project(tmp_path_factory) -> Path:
     (path / "stage.py").write_text(STAGE)
     (path / "dvc.yaml").write_text(yaml.safe_dump(GRAPH))
     (path / ".gitignore").write_text("/data/results\n")
-    for tag, values in VALUES.items():
+    for tag, changes in COMMITS.items():
         params = {
-            "datasets": {"toy": {"preset": "values"}},
-            "presets": {"values": values},
+            "datasets": {name: {"preset": "usual"} for name in changes.get("datasets", ["toy"])},
+            "presets": {"usual": {key: changes.get(key, value) for key, value in PRESET.items()}},
             "evaluate": {"bootstrap_resamples": 50, "seed": 0},
         }
-        (path / "params.yaml").write_text(yaml.safe_dump(params))
+        (path / "params.yaml").write_text(yaml.safe_dump(params) + "render: {sigma_px: 6e-1}\n")
         run(path, "dvc", "repro", "-q")
         run(path, "git", "add", ".")
         run(path, "git", "commit", "-qm", tag)
@@ -89,7 +102,8 @@ def test_a_loss_is_told_in_markdown_html_and_json_and_fails_the_gate(project, tm
     assert (
         "| event error, % of the clip | LA2DS | plain | 10.1 | 20.1 | +10.0 [9.4, 10.6] | worse |" in text
     )  # t(2) * sqrt(.02)
-    assert "| `presets.values` | [10.0, 10.2] | [20.0, 20.2] |" in text
+    assert "| `presets.usual.values` | [10.0, 10.2] | [20.0, 20.2] |" in text
+    assert "Note:" not in text  # videos are paired, params.yaml is what the results were made with
     page = files["html"].read_text()
     assert page.count('<td class="worse">worse</td>') == 2 and "data:image/png;base64," in page and "http" not in page
     rows = json.loads(files["json"].read_text())["rows"]
@@ -102,6 +116,38 @@ def test_a_gain_passes_and_other_metrics_are_refused(project):
     assert errors.strip() == ("error: Expected metrics of event_error, but got speed. Correct --fail-if-worse.")
 
 
+def test_what_is_no_longer_there_fails_the_gate_and_what_is_new_does_not(project):
+    gate = ("--fail-if-worse", "event_error")
+    _, errors = diff(project, "wide", "few", *gate, expected=3)
+    assert "cannot tell (missing): toy squat, la2ds_rgb, plain: event error" in errors
+    assert "toy squat, la2ds_rgb, plain" in diff(project, "few", "wide", *gate)[1]
+    _, errors = diff(project, "full", "few", *gate, expected=3)
+    for what in ("toy jump", "spare squat", "spare jump"):
+        assert f"cannot tell (missing): {what}: event error, % of the clip is no longer there" in errors
+    assert diff(project, "few", "full", *gate)[1] == ""
+
+
+def test_only_validation_videos_are_read_and_others_are_not_paired(project, monkeypatch):
+    monkeypatch.chdir(project)
+    found = {name: Revision(name).results()["toy"].videos for name in ("few", "wide")}
+    assert found["few"] == {"squat": (("a", 10), ("b", 11), ("c", 12))}
+    assert found["wide"] == {"squat": (("a", 10), ("c", 12), ("b", 11))}
+    note = "Note: toy: other validation videos or resamples (squat): intervals there are not paired."
+    assert note in diff(project, "few", "wide")[0]
+
+
+def test_params_that_changed_without_repro_are_told(project):
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    other = {"usual": params["presets"]["usual"] | {"values": [5.0]}, "unused": 1}
+    (project / "params.yaml").write_text(yaml.safe_dump(params | {"presets": other, "render": {"sigma_px": 1}}))
+    text = diff(project, "one")[0]
+    run(project, "git", "checkout", "-q", ".")
+    said = (
+        "workspace: params.yaml has changed since `dvc repro` (presets.usual, render): its results are of the old ones."
+    )
+    assert "2 same" in text and f"Note: {said} Run `dvc repro`." in text and "one: params.yaml" not in text
+
+
 def test_the_working_tree_is_compared_and_equal_results_are_the_same(project):
     assert "one → workspace: 2 same" in diff(project, "one")[0]
 
@@ -109,7 +155,8 @@ def test_the_working_tree_is_compared_and_equal_results_are_the_same(project):
 def test_without_two_seeds_on_a_side_nothing_is_claimed(project):
     """Both with one seed: the working tree as it stands at `one`, against the same with another score."""
     params = yaml.safe_load((project / "params.yaml").read_text())
-    (project / "params.yaml").write_text(yaml.safe_dump(params | {"presets": {"values": [40.0]}}))
+    params["presets"]["usual"]["values"] = [40.0]
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
     run(project, "dvc", "repro", "-q")
     text, errors = diff(project, "one", "--fail-if-worse", "event_error")
     assert "2 cannot tell (one seed)" in text and "(videos only)" in text

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.comparison import BETTER, NOISE, ONE_SEED, Row
+from pipeline.comparison import BETTER, MISSING, NOISE, ONE_SEED, SAME, Row
 from pipeline.comparison_figures import difference_bars, loss_pairs
 from pipeline.comparison_report import Comparison, markdown, page
 from pipeline.figures import plt
@@ -42,6 +42,17 @@ def test_what_one_seed_cannot_tell_is_said_and_a_lacking_side_is_a_dash():
     text = markdown(Comparison("a", "b", [row(over_seeds=False, seeds=(1, 1), verdict=ONE_SEED), lacking]))
     assert "| -2.0 [-3.0, -1.0] (videos only) | cannot tell (one seed) |" in text
     assert "| LA2DS (rgb) | plain | - | 8.0 | - |  |" in text
+
+
+def test_a_bar_or_a_line_break_does_not_split_a_cell():
+    text = markdown(Comparison("a", "b", [row()], params={"x": ("(train|val)", "one\ntwo")}))
+    assert "| `x` | (train\\|val) | one two |\n" in text
+
+
+def test_chance_is_told_of_the_verdicts_that_can_be_wrong_alone():
+    judged = [row(), row(verdict=NOISE), *(row(verdict=verdict) for verdict in (SAME, ONE_SEED, MISSING))]
+    assert "The 2 verdicts better, worse or noise" in markdown(Comparison("a", "b", judged))
+    assert "one of twenty" not in markdown(Comparison("a", "b", judged[2:]))
 
 
 def test_the_page_escapes_what_it_is_given_and_needs_no_network():
