@@ -6,26 +6,27 @@ Shapes: B batch, M original frames, N augmented frames, D width.
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
-from pipeline.config import Config
+from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
 
 
-class LossConfig(Config):
+class Settings(ObjectiveSettings):
     """temperature: lambda of Eq. 3. scale: `casa` multiplies it by D^1.5 as CASA's code does, `literal` does not."""
 
+    name: Literal["regression_matching"] = "regression_matching"
     temperature: float = Field(0.1, gt=0)
     scale: Literal["casa", "literal"] = "casa"
 
 
 def match(
-    z: Float[Tensor, "B M D"], z_augmented: Float[Tensor, "B N D"], keep: Bool[Tensor, "B M"], config: LossConfig
+    z: Float[Tensor, "B M D"], z_augmented: Float[Tensor, "B N D"], keep: Bool[Tensor, "B M"], settings: Settings
 ) -> Float[Tensor, "B M N"]:
     """w_ij: the probability that augmented frame j shows original frame i; sums to 1 over the kept i."""
     width = z.shape[-1]
-    temperature = config.temperature * (width**1.5 if config.scale == "casa" else 1.0)
+    temperature = settings.temperature * (width**1.5 if settings.scale == "casa" else 1.0)
     z, z_augmented = z.float(), z_augmented.float()
     squared = z.square().sum(-1)[:, :, None] + z_augmented.square().sum(-1)[:, None] - 2 * z @ z_augmented.mT
     # The square root has no slope at zero; below this floor two frames count as equal.
@@ -33,19 +34,18 @@ def match(
     return similarity.masked_fill(~keep[:, :, None], -torch.inf).softmax(dim=1)
 
 
-def regression_matching_loss(
-    z: Float[Tensor, "B M D"],
-    z_augmented: Float[Tensor, "B N D"],
-    index: Int64[Tensor, "B N"],
-    keep: Bool[Tensor, "B M"],
-    keep_augmented: Bool[Tensor, "B N"],
-    config: LossConfig,
-) -> Float[Tensor, ""]:
-    """Mean over sequences of the mean squared error, in frames^2, of the expected original index of each augmented frame.
+class Objective(AlignmentObjective):
+    """Mean over pairs of the mean squared error, in frames^2, of the expected original frame of each augmented one."""
 
-    index: i_gt, the original frame of each augmented frame; anything where keep_augmented is False.
-    """
-    frames = torch.arange(z.shape[1], device=z.device, dtype=torch.float32)
-    predicted = torch.einsum("m,bmn->bn", frames, match(z, z_augmented, keep, config))
-    error = (predicted - index).square().masked_fill(~keep_augmented, 0)
-    return (error.sum(dim=1) / keep_augmented.sum(dim=1)).mean()
+    pairs = "augmented"
+
+    def __init__(self, settings: Settings, width: int):
+        super().__init__()
+        self.settings = settings
+
+    def forward(self, a: View, b: View) -> Float[Tensor, ""]:
+        """a: every frame of the originals. b: their augmented versions, whose `time` is i_gt."""
+        weights = match(a.z, b.z, a.keep, self.settings)
+        predicted = torch.einsum("bm,bmn->bn", a.time, weights)
+        error = (predicted - b.time).square().masked_fill(~b.keep, 0)
+        return (error.sum(dim=1) / b.keep.sum(dim=1)).mean()
