@@ -10,10 +10,12 @@ from pipeline.datasets.registry import parse_source
 from pipeline.datasets.videos import VideosConfig
 from pipeline.embedded import EmbeddedAction
 from pipeline.extraction import Run
+from pipeline.inputs import OWN
 from pipeline.modalities.stores import Paths
 from pipeline.performance import Performance, known, new
 from pipeline.projection import ProjectConfig
 from pipeline.store import check
+from pipeline.table import system
 from pipeline.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from stages.base import DETECTIONS, FRAMES, FUSED, HEATMAPS, MODELS, POSES, RESULTS, Params
 
@@ -96,7 +98,7 @@ class Sides:
             found,
             self._source(),
             self.params.section("project", ProjectConfig),
-            stage / name / found.action / found.input / f"seed_{found.seed}",
+            stage / name / found.action / system(OWN, found.input) / f"seed_{found.seed}",
             Paths(POSES / name, HEATMAPS / name, FRAMES / name),
             Run(DETECTIONS, strict=strict),
         )

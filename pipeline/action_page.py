@@ -11,6 +11,7 @@ from pipeline import charts
 from pipeline.evidence import QUANTILES, ActionEvidence, distributions, evenly, frame_map, pair_scores, search
 from pipeline.figures import SCREEN_COLORS, Cell, extent, pose_row
 from pipeline.showcase import matches, ranked_pairs
+from pipeline.table import method_and_input
 from pipeline.wording import describe, own, phase_names, systems
 
 NUM_COLUMNS = 9
@@ -31,7 +32,7 @@ def action_context(evidence: ActionEvidence, details: dict, most_points: int) ->
     first = scores[labels[next(iter(evidence.systems))]]
     return {
         "name": evidence.action,
-        "input": details["inputs"][0],
+        "input": method_and_input(details["systems"][0])[1],
         "videos": f"{len(clips)} of the {evidence.num_videos} validation videos"
         if len(clips) < evidence.num_videos
         else f"all {len(clips)} validation videos",

@@ -14,14 +14,14 @@ LEGEND = {"orient": "bottom", "labelLimit": 0, "symbolOpacity": 1, "columns": 2}
 
 
 def losses(rows: Sequence[dict], title: str) -> alt.Chart:
-    """Training losses: rows of epoch, counted on from stage one to stage two, loss in frames^2, input, seed and stage, the second dashed."""
+    """Training losses of one method: rows of epoch, counted on from stage one to stage two, loss, input, seed and stage, the
+    second dashed. Logarithmic where all are positive."""
     inputs = list(dict.fromkeys(row["input"] for row in rows))
+    scale = "log" if all(row["loss"] > 0 for row in rows) else "linear"
     last = max((row["epoch"] for row in rows), default=1)
     encodings = {
         "x": alt.X("epoch:Q", title="epoch", axis=alt.Axis(values=list(range(1, last + 1, -(-last // 10))))),
-        "y": alt.Y(
-            "loss:Q", title="loss, frames²", scale=alt.Scale(type="log", nice=False), axis=alt.Axis(tickCount=5)
-        ),
+        "y": alt.Y("loss:Q", title="loss", scale=alt.Scale(type=scale, nice=False), axis=alt.Axis(tickCount=5)),
         "color": _color("input", inputs, title="input"),
         "detail": "seed:N",
         "tooltip": ["input:N", "seed:N", "stage:N", "epoch:Q", "loss:Q"],
@@ -35,7 +35,7 @@ def losses(rows: Sequence[dict], title: str) -> alt.Chart:
 def distribution(quantiles: dict[str, list[float]], shares: Sequence[float], metric: str, title: str) -> alt.Chart:
     """Share of pairs of videos up to each value of a metric, one line a system; `quantiles`: label -> values at `shares`.
 
-    Controls, which are the labels after those that begin with LA2DS, are dashed.
+    Controls are dashed.
     """
     rows = [
         {"method": label, "value": value, "share": round(share, 3), "kind": "learned" if learned(label) else "control"}

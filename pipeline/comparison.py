@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from pipeline.inputs import CONTROLS
 from pipeline.metrics.bootstrap import Score
 from pipeline.summaries import Scores, mean_over_actions
-from pipeline.table import ALL_ACTIONS, CONTROLS, VARIANTS, method_and_input
+from pipeline.table import ALL_ACTIONS, VARIANTS, is_trained, method_and_input
 
 HEADLINE = ("event_error", "acc_100")  # tau where there are no labels
 LOWER_IS_BETTER = frozenset({"event_error"})
@@ -106,7 +107,7 @@ def compare(dataset: str, before: Results, after: Results, judged: Iterable[str]
                 for variant in VARIANTS:
                     scores = [_over_seeds(side, system, variant, metric) for side in of_actions]
                     if any(scores):
-                        verdict = metric in wanted and method_and_input(system)[0] == "la2ds"
+                        verdict = metric in wanted and is_trained(system)
                         measured = _measure(scores, system, action not in unpaired, videos[action], metric, verdict)
                         rows.append(Row(dataset, action, system, metric, variant, **measured))
     return _step_down(rows), notes + _moved_controls(rows)
@@ -119,7 +120,7 @@ def lost(before: Results, after: Results | None, metrics: Iterable[str]) -> list
         (action, metric)
         for action, side in apart.items()
         for metric in metrics
-        if metric in metrics_of(v for (system, _), v in side.items() if method_and_input(system)[0] == "la2ds")
+        if metric in metrics_of(v for (system, _), v in side.items() if is_trained(system))
     ]
 
 

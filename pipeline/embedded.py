@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config import InputError
+from pipeline.inputs import OWN
 from pipeline.metrics.clips import Clips, labelled_clips
 from pipeline.sequence import PoseSequences, read_sequences
 from pipeline.store import check
+from pipeline.table import method_and_input, system
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +20,7 @@ class EmbeddedAction:
     """All sequences of one action, training and validation, N of them.
 
     sequences: the pose store. numbers (N,): where they lie in it. clips: their labels and features, in the same order.
-    input, seed: of the network that embedded them, e.g. `pose2d+rgb` and 0.
+    input, seed: of the network of LA2DS that embedded them, e.g. `pose2d+rgb` and 0.
     """
 
     sequences: PoseSequences
@@ -99,11 +101,12 @@ def load_embedded(
     if action not in actions:
         raise InputError(f"Expected an action of {actions}, but got {action!r} for {sequences.dataset}. Correct it.")
     folder = results / "embeddings" / action
-    inputs = sorted((path.name for path in folder.iterdir()), key=lambda name: ("+" in name, name != "pose2d", name))
+    inputs = [seen for path in folder.iterdir() for method, seen in [method_and_input(path.name)] if method == OWN]
+    inputs.sort(key=lambda name: ("+" in name, name != "pose2d", name))
     seen = next((name for name in inputs if set(name.split("+")) == set(seen.split("+"))), seen) if seen else inputs[0]
     if seen not in inputs:
         raise InputError(f"Expected an input of {inputs}, but got {seen!r} for {sequences.dataset}. Correct it.")
-    files = seed_files(folder / seen)
+    files = seed_files(folder / system(OWN, seen))
     seed = next(iter(files)) if seed is None else seed
     if seed not in files:
         raise InputError(f"Expected a seed of {list(files)}, but got {seed} for {sequences.dataset}. Correct it.")

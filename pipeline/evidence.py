@@ -17,7 +17,6 @@ from pipeline.metrics.controls import raw_pose, time_only
 from pipeline.metrics.kendall import nearest_frames, pair_taus
 from pipeline.sequence import PoseSequences
 from pipeline.showcase import mean_event_errors
-from pipeline.table import system
 
 MOST_VIDEOS = 40
 QUANTILES = np.linspace(0, 1, 41)
@@ -28,7 +27,7 @@ class ActionEvidence:
     """Validation videos of one action, at most MOST_VIDEOS of them, evenly chosen.
 
     numbers (N,): where they lie in `sequences`. num_videos: how many there are in all. clips: their labels and the features
-    of the first input. systems: name, as `pipeline.table.system` names it -> the same clips with the features of each
+    of the first system. systems: name, as `pipeline.table.system` names it -> the same clips with the features of each
     network, first seed, and of the controls that need none. tau_stride: every how many frames tau is of.
     """
 
@@ -49,17 +48,17 @@ class ActionEvidence:
 
 
 def gather(
-    sequences: PoseSequences, action: str, inputs: list[str], embeddings: Path, boxes: np.ndarray, tau_stride: int
+    sequences: PoseSequences, action: str, names: list[str], embeddings: Path, boxes: np.ndarray, tau_stride: int
 ) -> ActionEvidence:
-    """embeddings: what `evaluate_dataset` wrote. inputs: of the networks, the one to show first. boxes (all videos, 4):
+    """embeddings: what `evaluate_dataset` wrote. names: of the systems that were trained, the one to show first. boxes (all videos, 4):
     the crops of the heatmaps, to which raw poses are relative. tau_stride: of `EvaluateConfig`."""
     every = sequences.where(action, "val")
     numbers = [every[i] for i in evenly(len(every), MOST_VIDEOS)]
     clips = labelled_clips(sequences, numbers)
     systems = {}
-    for seen in inputs:
-        file = next(iter(seed_files(embeddings / action / seen).values()))
-        systems[system("la2ds", seen)] = replace(clips, features=load_embedding(file, clips.names))
+    for name in names:
+        file = next(iter(seed_files(embeddings / action / name).values()))
+        systems[name] = replace(clips, features=load_embedding(file, clips.names))
     frames = np.concatenate([np.arange(s.start, s.stop) for s in map(sequences.frames, numbers)])
     pose = raw_pose(sequences.joints[frames], sequences.confidence[frames], boxes[numbers], clips.offsets)
     systems["time_only"] = replace(clips, features=time_only(clips.lengths))

@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from pipeline import charts, pose_sources
 from pipeline.action_page import action_context
 from pipeline.evidence import gather
+from pipeline.inputs import OWN
 from pipeline.inspection import inspect
 from pipeline.inspection_tables import inspection_tables, overview
 from pipeline.markdown import INTRODUCTION, LABEL_ORDER, description
@@ -78,7 +79,7 @@ def _dataset_context(each: Reported, run: Run, timings: Path) -> dict:
     boxes = open_store(run.outputs["render"], "heatmaps", {"poses": run.outputs["project"]})["boxes"][...]
     actions = list(details["actions"])
     most = min(1500, max(200, MOST_POINTS // len(actions)))
-    known = details["inputs"], each.results / "embeddings", boxes, run.tau_stride
+    known = details["systems"], each.results / "embeddings", boxes, run.tau_stride
     evidence = (gather(sequences, action, *known) for action in actions)
     return {
         "name": each.name,
@@ -87,7 +88,7 @@ def _dataset_context(each: Reported, run: Run, timings: Path) -> dict:
         "side": side_results(details),
         "label_order": LABEL_ORDER,
         "orders": {action: facts["label_order"] for action, facts in details["actions"].items()},
-        "stages": 2 if any("+" in seen for seen in details["inputs"]) else 1,
+        "stages": 2 if any("+" in name for name in details["systems"]) else 1,
         "losses": _losses(each),
         "actions": [action_context(found, details, most) for found in evidence],
         "videos": _videos(each),
@@ -99,10 +100,10 @@ def _dataset_context(each: Reported, run: Run, timings: Path) -> dict:
 
 
 def _losses(each: Reported) -> list[dict]:
-    """One chart an action."""
+    """One chart for each action and method: losses of different methods are no numbers to compare."""
     found = []
-    for action in each.details["actions"]:
-        rows = [row for row in each.curves if row["action"] == action]
+    for action, method in dict.fromkeys((row["action"], row["method"]) for row in each.curves):
+        rows = [row for row in each.curves if (row["action"], row["method"]) == (action, method)]
         first = max((int(row["epoch"]) for row in rows if "+" not in row["input"]), default=-1) + 1
         points = [
             {
@@ -116,8 +117,10 @@ def _losses(each: Reported) -> list[dict]:
         ]
         ends = {(p["input"], p["seed"]): p["loss"] for p in points}
         told = ", ".join(f"{seen} seed {seed} {loss:.3g}" for (seen, seed), loss in ends.items())
-        text = f"Training loss of {action} over epochs, on a logarithmic scale. Last losses in frames²: {told}."
-        found.append(charts.for_page(charts.losses(points, text), action))
+        of = action if method == OWN else f"{action}, {method}"
+        unit = " in frames²" if method == OWN else ""
+        text = f"Training loss of {of} over epochs. Last losses{unit}: {told}."
+        found.append(charts.for_page(charts.losses(points, text), of))
     return found
 
 

@@ -10,6 +10,9 @@ from pipeline.config import InputError
 # Each modality, and the store that it is made from. A new one: a line here and its file in `pipeline/modalities`.
 STORES = {"pose2d": "heatmaps", "rgb": "frames", "flow": "frames"}
 
+OWN, UNTRAINED = "la2ds", "untrained"
+CONTROLS = {"time_only": "time", "raw_pose": "pose2d", "raw_rgb": "rgb", "majority": "none"}  # method -> its only input
+
 
 def _known(modalities: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := set(modalities) - set(STORES):
@@ -29,6 +32,16 @@ def _distinct(inputs: tuple[Input, ...]) -> tuple[Input, ...]:
 
 
 Inputs = Annotated[tuple[Input, ...], Field(min_length=1), AfterValidator(_distinct)]
+
+
+def _own_name(name: str) -> str:
+    taken = {OWN, UNTRAINED, *CONTROLS}
+    if not name or set("_/ ") & set(name) or name in taken or name.startswith(f"{UNTRAINED}-"):
+        raise ValueError(f"a method has a name of its own, without _, / and spaces, got {name!r}")
+    return name
+
+
+MethodName = Annotated[str, AfterValidator(_own_name)]
 
 
 def label(modalities: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """One data set's results as Markdown: tables in which every number stands beside its controls."""
 
+from pipeline.table import method_and_input
 from pipeline.tables import LABELS, side_results, tables
 from pipeline.wording import own, table
 
@@ -80,13 +81,13 @@ def _picture(dataset: str, action: str, details: dict) -> str:
     pair = " The pair has the median event error." if details["labels"] != "none" else ""
     return (
         f"![Two people, {action}](figures/{dataset}.png)\n\n*{action}: one person's frames, and the frames of another"
-        f" that the embedding ({details['inputs'][0]}) and the clock hold for the same moments; a colour is a phase.{pair}*\n"
+        f" that the embedding ({method_and_input(details['systems'][0])[1]}) and the clock hold for the same moments; a colour is a phase.{pair}*\n"
     )
 
 
 def _training(dataset: str, details: dict) -> str:
     text = "### Training\n\n" + f"![Training losses of {dataset}](figures/{dataset}_loss.png)\n"
-    if any("+" in seen for seen in details["inputs"]):
+    if any("+" in name for name in details["systems"]):
         text += "\n*Stage one trains an encoder of each modality alone, stage two (behind the line) those of an input together.*\n"
     return text
 

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipeline.inputs import OWN
 from pipeline.table import ALL_ACTIONS, VARIANTS, method_and_input
 from pipeline.wording import describe, own, systems
 
@@ -34,7 +35,8 @@ def _losses(curves: Mapping[str, Iterable[dict[str, str]]]) -> Iterable[tuple]:
     """A line a network: a panel for each action and input, in it the seeds."""
     for dataset, rows in curves.items():
         for row in rows:
-            facet = f"{dataset}: {row['action']}, {row['input']}"
+            of = row["input"] if row["method"] == OWN else f"{row['method']} {row['input']}"
+            facet = f"{dataset}: {row['action']}, {of}"
             yield facet, row["seed"], int(row["epoch"]) + 1, row["loss"], row["learning_rate"]
 
 
@@ -53,7 +55,7 @@ def _headline(details: Mapping[str, dict]) -> Iterable[tuple]:
                 for name, label in labels.items():
                     if score := scores[name][variant].get(metric):
                         numbers = (f"{score[key]:.4f}" for key in ("value", "low", "high"))
-                        yield facet, label, "LA2DS" if name in ours else "control", *numbers
+                        yield facet, label, "trained" if name in ours else "control", *numbers
 
 
 def _confusion(details: Mapping[str, dict]) -> Iterable[tuple]:
@@ -66,9 +68,10 @@ def _confusion(details: Mapping[str, dict]) -> Iterable[tuple]:
                     for method, found in of_action["methods"].items()
                     if method.split(" seed ")[0] == name and "confusion" in found["plain"]
                 ]
+                method, seen = method_and_input(name)
+                facet = f"{dataset}: {action}, {seen if method == OWN else f'{method} {seen}'}"
                 for phase, counts in enumerate(zip(*tables, strict=True), 1):
                     frames = [sum(column) for column in zip(*counts, strict=True)]
                     for predicted, count in enumerate(frames, 1):
                         percent = 100 * count / max(sum(frames), 1)
-                        facet = f"{dataset}: {action}, {method_and_input(name)[1]}"
                         yield facet, phase, predicted, f"{percent:.2f}", count

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import pose_sources
+from pipeline.inputs import OWN
 from pipeline.markdown import INTRODUCTION, section
 from pipeline.plot_data import write_plots
 from pipeline.sequence import PoseSequences, read_sequences
@@ -62,7 +63,7 @@ def write_report(reported: Sequence[Reported], path: Path) -> dict:
     for each in reported:
         dataset, details, sequences = each.name, each.details, each.sequences
         write_json(path / "metrics" / f"{dataset}.json", metrics_tree(details))
-        action, seen = next(iter(details["actions"])), details["inputs"][0]
+        action, seen = next(iter(details["actions"])), details["systems"][0]
         embeddings = each.results / "embeddings" / action / seen
         draw_alignment(sequences, embeddings, action, path / "figures" / f"{dataset}.png")
         draw_losses(networks_of(each.curves), path / "figures" / f"{dataset}_loss.png")
@@ -100,8 +101,10 @@ def read_curves(path: Path) -> list[dict[str, str]]:
 
 
 def networks_of(curves: list[dict[str, str]]) -> dict[tuple[str, str, str], list[dict[str, str]]]:
-    """(action, input, seed) -> the rows of one network."""
+    """(action, input, seed) -> the rows of one network of LA2DS, whose losses are of one kind."""
     networks: dict[tuple[str, str, str], list[dict[str, str]]] = {}
     for row in curves:
+        if row["method"] != OWN:
+            continue
         networks.setdefault((row["action"], row["input"], f"seed{row['seed']}"), []).append(row)
     return networks

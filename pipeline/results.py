@@ -3,7 +3,7 @@
 import json
 import logging
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipeline.config import InputError
 from pipeline.device import pick_device
 from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
-from pipeline.inputs import Input, encoders, label
+from pipeline.inputs import OWN, STORES, Input, label
 from pipeline.metrics.clips import labelled_clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, raw_rgb, time_only
@@ -24,7 +24,15 @@ from pipeline.modalities.registry import load_modalities
 from pipeline.modalities.stores import Paths, Stores
 from pipeline.store import check, content_hash, finish, open_partial, write_json
 from pipeline.summaries import fusion_minus_parts, load_scores, mean_over_actions, minus, rounded, summaries
-from pipeline.table import ALL_ACTIONS, VARIANTS, method_and_input, system, write_rows
+from pipeline.table import (
+    ALL_ACTIONS,
+    VARIANTS,
+    is_trained,
+    method_and_input,
+    system,
+    untrained,
+    write_rows,
+)
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +80,8 @@ class ActionEvaluation:
             )
             yield Features("raw_rgb", 0, train, plain, plain[self.source])
 
-    def embeddings(self, modalities: Input, networks: dict[int, Path]) -> Iterator[Features]:
-        """The trained networks of an input and the untrained ones, of every seed."""
+    def embeddings(self, method: str, modalities: Input, networks: dict[int, Path]) -> Iterator[Features]:
+        """The trained networks of a method on an input and the untrained ones, of every seed."""
         sources = load_modalities(modalities, self.stores).values()
 
         def fetch(n: int) -> tuple[np.ndarray, ...]:
@@ -84,15 +92,15 @@ class ActionEvaluation:
             return tuple(source.original(n, self.indices[i]) for source in sources)
 
         for seed, path in networks.items():
-            for method in ("la2ds", "untrained"):
-                network = load_network(path, trained=method == "la2ds").to(pick_device())
+            for name in (method, untrained(method)):
+                network = load_network(path, trained=name == method).to(pick_device())
                 train, plain = (
                     embed(network, clips.lengths, lambda i, split=split: fetch(self.numbers[split][i]))
                     for split, clips in (("train", self.train), ("val", self.val))
                 )
                 broken = embed(network, self.broken.lengths, fetch_broken)
                 groups = (np.concatenate(group) for group in (train, plain, broken))
-                yield Features(system(method, label(modalities)), seed, *groups)
+                yield Features(system(name, label(modalities)), seed, *groups)
 
     def score(self, features: Features) -> Evaluation:
         """Every metric of one system, on both variants."""
@@ -119,22 +127,23 @@ def evaluate_dataset(
     fused: Path,
     path: Path,
     config: EvaluateConfig,
-    inputs: Sequence[Input],
+    wanted: Mapping[str, Sequence[Input]],
     progress: Progress,
 ) -> dict:
     """Write results.csv, details.json, embeddings/ and actions/ for one data set; returns counts for the summary.
 
-    models, fused: networks of one modality, and of several. Actions that an interrupted run finished are kept.
+    models, fused: networks of one modality, and of several. wanted: method -> its inputs. Actions that an interrupted run finished are kept.
     """
-    modalities = encoders(inputs)
+    seen = {name for inputs in wanted.values() for modalities in inputs for name in modalities}
+    modalities = tuple(name for name in STORES if name in seen)
     stores = paths.open(modalities)
     sequences = stores.sequences
     check(models, paths.made_from(modalities))
     check(fused, {"models": models})
     made_from = paths.made_from(modalities) | {"models": models, "fused": fused}
     contents = {name: content_hash(source) for name, source in made_from.items()}
-    names = [label(modalities) for modalities in inputs]
-    partial = open_partial(path, {"config": config.model_dump(mode="json"), "inputs": names, **contents})
+    names = {system(method, label(m)): (method, m) for method, inputs in wanted.items() for m in inputs}
+    partial = open_partial(path, {"config": config.model_dump(mode="json"), "systems": list(names), **contents})
     actions = list(dict.fromkeys(sequences.actions))
     task = progress.add_task("evaluate", total=len(actions))
     for folder in ("actions", "embeddings"):
@@ -142,8 +151,7 @@ def evaluate_dataset(
     for action in actions:
         if not (partial / "actions" / f"{action}.json").is_file():
             networks = {
-                modalities: _networks((fused if len(modalities) > 1 else models) / action / label(modalities))
-                for modalities in inputs
+                each: _networks((fused if len(each[1]) > 1 else models) / action / name) for name, each in names.items()
             }
             _evaluate_action(ActionEvaluation(stores, action, config), networks, partial)
         progress.advance(task)
@@ -170,7 +178,8 @@ def evaluate_dataset(
     details = {
         "dataset": sequences.dataset,
         "poses": sequences.poses,
-        "inputs": names,
+        "inputs": [label(modalities) for modalities in wanted.get(OWN, ())],
+        "systems": list(names),
         "synthetic": sequences.poses == "synthetic",
         "labels": sequences.labels,
         "left_out": sequences.left_out,
@@ -182,26 +191,27 @@ def evaluate_dataset(
     }
     write_json(partial / "details.json", rounded(details))
     finish(partial, path, made_from)
-    return {"inputs": ",".join(names), "actions": len(actions), "rows": len(rows), "notes": len(notes)}
+    return {"systems": ",".join(names), "actions": len(actions), "rows": len(rows), "notes": len(notes)}
 
 
 def _networks(folder: Path) -> dict[int, Path]:
     """Seed -> network."""
     found = {int(path.stem.removeprefix("seed_")): path for path in folder.glob("seed_*.safetensors")}
     if not found:
-        raise InputError(f"Expected the networks of an input, but there is none in {folder}. Run train and fuse again.")
+        raise InputError(f"Expected the networks of a system, but there is none in {folder}. Run train and fuse again.")
     return dict(sorted(found.items()))
 
 
-def _evaluate_action(action: ActionEvaluation, networks: dict[Input, dict[int, Path]], partial: Path) -> None:
+def _evaluate_action(
+    action: ActionEvaluation, networks: dict[tuple[str, Input], dict[int, Path]], partial: Path
+) -> None:
     """Score every system; the JSON, written last, says that the action is done."""
     evaluations = {}
-    embeddings = (action.embeddings(modalities, found) for modalities, found in networks.items())
+    embeddings = (action.embeddings(*each, found) for each, found in networks.items())
     for features in chain(action.controls(), *embeddings):
         evaluations[features.system, features.seed] = action.score(features)
-        method, seen = method_and_input(features.system)
-        if method == "la2ds":
-            folder = partial / "embeddings" / action.action / seen
+        if is_trained(features.system):
+            folder = partial / "embeddings" / action.action / features.system
             folder.mkdir(parents=True, exist_ok=True)
             np.savez(
                 folder / f"seed_{features.seed}.npz",

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pipeline.metrics.bootstrap import Score, difference, mean_score
-from pipeline.table import VARIANTS, method_and_input, system
+from pipeline.table import VARIANTS, is_trained, method_and_input, system
 
 Scores = dict[str, dict[str, Score]]  # variant -> metric -> score
 
@@ -91,7 +91,7 @@ def fusion_minus_parts(scores: dict[tuple[str, int], Scores]) -> dict:
     known, result = {name for name, _ in scores}, {}
     for name in sorted(known):
         method, seen = method_and_input(name)
-        parts = [system(method, part) for part in seen.split("+")] if method == "la2ds" and "+" in seen else []
+        parts = [system(method, part) for part in seen.split("+")] if is_trained(name) and "+" in seen else []
         result |= {name: {part: minus(scores, part)[name] for part in parts if part in known}} if parts else {}
     return result
 

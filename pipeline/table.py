@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.config import InputError
+from pipeline.inputs import CONTROLS, OWN, UNTRAINED
 
 COLUMNS = ("dataset", "action", "method", "input", "poses", "metric", "variant", "seed", "value", "low", "high")
 VARIANTS = ("plain", "clock_broken")
-CONTROLS = {"time_only": "time", "raw_pose": "pose2d", "raw_rgb": "rgb", "majority": "none"}  # method -> its only input
 ALL_ACTIONS = "mean"  # the action of rows that are means over a data set's actions
 
 
@@ -27,6 +27,17 @@ def method_and_input(name: str) -> tuple[str, str]:
         return name, CONTROLS[name]
     method, _, modalities = name.partition("_")
     return method, modalities or "pose2d"
+
+
+def untrained(method: str) -> str:
+    """The control of a method: its network before any training."""
+    return UNTRAINED if method == OWN else f"{UNTRAINED}-{method}"
+
+
+def is_trained(name: str) -> bool:
+    """Whether a system is no control."""
+    method = method_and_input(name)[0]
+    return method not in CONTROLS and method.split("-")[0] != UNTRAINED
 
 
 def write_rows(rows: Iterable[dict], path: Path) -> None:

@@ -10,25 +10,26 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from pipeline.augmentation import AugmentationConfig
 from pipeline.checkpoint import load_state, save_state
 from pipeline.config import Config, InputError
 from pipeline.device import DeviceName, pick_device
 from pipeline.inputs import STORES
-from pipeline.models.network import AlignmentNetwork, ModelConfig, Sequences
-from pipeline.objectives.regression_matching import LossConfig, regression_matching_loss
-from pipeline.training_set import TrainingSet
+from pipeline.models.network import AlignmentNetwork, ModelConfig
+from pipeline.objectives.base import ObjectiveSettings, View
+from pipeline.objectives.registry import make_objective, parse_objective
+from pipeline.training_set import Batch, Sampling, TrainingSet
 
 log = logging.getLogger(__name__)
 
 BUCKETS_PER_SHUFFLE = 16
-OF_ALL_MODALITIES = {"seeds", "device", "augmentation", "loss", "modalities"}
+OF_ALL_MODALITIES = {"seeds", "device", "augmentation", "objective", "modalities"}
 
 
 class Schedule(Config):
@@ -50,12 +51,22 @@ class Schedule(Config):
         return self.learning_rate * self.batch_size / 64 * self.gamma**steps
 
 
+def _objective(settings: Any) -> ObjectiveSettings:
+    if isinstance(settings, ObjectiveSettings):
+        return settings
+    try:
+        return parse_objective(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
 class FusionConfig(Schedule):
     """Stage two: how the encoders of an input are trained jointly, behind a new fusion layer and projection head."""
 
 
 class TrainConfig(Schedule):
-    """A preset: stage one, and the seeds, augmentation and loss of both stages.
+    """A preset: stage one, and the seeds, augmentation and objective of both stages.
 
     model: of `pose2d`. modalities: what differs in a modality's encoder and schedule, as a part of this very section; both
     stages share the rest.
@@ -65,7 +76,9 @@ class TrainConfig(Schedule):
     device: DeviceName = "auto"
     model: ModelConfig = ModelConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
-    loss: LossConfig = LossConfig()
+    objective: Annotated[SerializeAsAny[ObjectiveSettings], BeforeValidator(_objective)] = Field(
+        default_factory=lambda: parse_objective({})
+    )
     modalities: dict[str, dict] = Field({"rgb": {"model": {"patch_px": 16}}, "flow": {"model": {"patch_px": 16}}})
 
     @field_validator("seeds")
@@ -91,14 +104,17 @@ class TrainConfig(Schedule):
     def of(self, modality: str) -> "TrainConfig":
         """The settings with which an encoder of this modality is trained."""
         base = self.model_dump(exclude={"modalities"})
-        return TrainConfig(**_merged(base, self.modalities.get(modality, {})), modalities={})
+        return TrainConfig(**merged(base, self.modalities.get(modality, {})), modalities={})
 
 
-def _merged(base: dict, changes: dict) -> dict:
-    return base | {
-        key: _merged(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in changes.items()
-    }
+def merged(base: dict, changes: dict) -> dict:
+    """`base` with the changes, deep; settings of something with another `name` take the place of those of the old one."""
+
+    def replaced(old, new):
+        both = isinstance(old, dict) and isinstance(new, dict)
+        return merged(old, new) if both and new.get("name", old.get("name")) == old.get("name") else new
+
+    return base | {key: replaced(base.get(key), value) for key, value in changes.items()}
 
 
 @dataclass(frozen=True)
@@ -127,7 +143,7 @@ def batches(lengths: np.ndarray, passes: int, batch_size: int, rng: np.random.Ge
 class Trainer:
     """One network in training; `run` yields after every epoch.
 
-    config: schedule, a `TrainConfig` or `FusionConfig`. preset: augmentation, loss and device.
+    config: schedule, a `TrainConfig` or `FusionConfig`. preset: augmentation, objective and device.
     """
 
     def __init__(
@@ -146,9 +162,13 @@ class Trainer:
             False  # every tensor with NaN first: an eighth of the time
         )
         self.network = network.to(self.device)
+        torch.manual_seed(seed)
+        self.objective = make_objective(preset.objective, network.width).to(self.device)
+        self.how = Sampling(self.objective.pairs, preset.objective.frames)
+        self.trained = torch.nn.ModuleDict({"network": self.network, "objective": self.objective})
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-        self.optimizer = kind(self.network.parameters(), lr=config.rate(0), weight_decay=config.weight_decay)
-        self.history = [Epoch(**epoch) for epoch in load_state(checkpoints, self.network, self.optimizer)]
+        self.optimizer = kind(self.trained.parameters(), lr=config.rate(0), weight_decay=config.weight_decay)
+        self.history = [Epoch(**epoch) for epoch in load_state(checkpoints, self.trained, self.optimizer)]
         if self.history:
             log.info("resumed after epoch %d of %d", len(self.history), config.epochs)
 
@@ -156,35 +176,42 @@ class Trainer:
         """Train the epochs that remain; on_step(frames, loss) is called after each step, for progress."""
         for epoch in range(len(self.history), self.config.epochs):
             self.history.append(self._epoch(epoch, on_step))
-            save_state(self.checkpoints, self.network, self.optimizer, [vars(e) for e in self.history])
+            save_state(self.checkpoints, self.trained, self.optimizer, [vars(e) for e in self.history])
             yield self.history[-1]
 
     def _epoch(self, epoch: int, on_step) -> Epoch:
         rng = np.random.default_rng([self.seed, epoch])
         torch.manual_seed(rng.integers(2**31))
-        self.network.train()
+        self.trained.train()
         losses, real, padded = [], 0, 0
         rate = self.optimizer.param_groups[0]["lr"] = self.config.rate(epoch)
         for batch in batches(self.data.lengths, self.config.passes_per_epoch, self.config.batch_size, rng):
-            original, augmented, index = self.data.sample(batch, self.preset.augmentation, rng, self.device)
-            loss = self._step(original, augmented, index)
+            a, b = self.data.sample(batch, self.how, self.preset.augmentation, rng, self.device)
+            loss = self._step(a, b)
             losses.append(loss * len(batch))
-            frames = int(original.lengths.sum() + augmented.lengths.sum())
+            frames = int(a.lengths.sum() + b.lengths.sum())
             real += frames
-            padded += sum(len(s.lengths) * int(s.lengths.max()) for s in (original, augmented)) - frames
+            padded += sum(len(s.lengths) * int(s.lengths.max()) for s in (a, b)) - frames
             on_step(frames, loss)
         mean = sum(losses) / (len(self.data.videos) * self.config.passes_per_epoch)
         if not math.isfinite(mean):
             raise InputError(f"Expected a finite loss, but got {mean} in epoch {epoch}. Lower learning_rate.")
         return Epoch(epoch, mean, rate, real, padded / (real + padded))
 
-    def _step(self, original: Sequences, augmented: Sequences, index: torch.Tensor) -> float:
+    def _step(self, a: Batch, b: Batch) -> float:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            z, z_augmented = self.network(original, augmented)
-        keep = original.keep if self.network.masks else torch.ones_like(original.keep)
-        loss = regression_matching_loss(z, z_augmented, index, keep, augmented.keep, self.preset.loss)
+            z_a, z_b = self.network(a.sequences, b.sequences)
+        of_padding = (
+            self.objective.pairs == "augmented" and not self.network.masks
+        )  # CASA's matches padding of the original
+        views = self._view(z_a, a, of_padding), self._view(z_b, b)
+        loss = self.objective(*views)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+        torch.nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         return loss.item()
+
+    def _view(self, z: torch.Tensor, batch: Batch, keep_all: bool = False) -> View:
+        keep = torch.ones_like(batch.sequences.keep) if keep_all else batch.sequences.keep
+        return View(z.float(), batch.time.to(self.device), batch.num_frames.to(self.device), keep)

@@ -1,58 +1,84 @@
 """The networks of a data set: stage one, an encoder of each modality alone, and stage two, those of an input fused.
 
-`path`/<action>/<input>/seed_<seed>.safetensors and .json for each network, and one loss.csv.
+`path`/<action>/<system>/seed_<seed>.safetensors and .json for each network, and one loss.csv. A network is trained once:
+it is kept in a folder of runs under a key that says all it depends on, and whoever wants the same one, another table or a
+data set with one more method, takes it from there. Several processes can share the folder; each run is made by one of them.
 """
 
 import csv
+import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from rich.progress import Progress
 
 from pipeline.checkpoint import join_networks, new_network, save_network
+from pipeline.code import code_hash
 from pipeline.config import InputError
-from pipeline.inputs import STORES, label
-from pipeline.modalities.stores import Paths
+from pipeline.device import pick_device
+from pipeline.inputs import label
+from pipeline.methods import System, encoders, modalities_of
+from pipeline.modalities.stores import Paths, Stores
 from pipeline.models.network import AlignmentNetwork, BranchSpec
-from pipeline.store import check, content_hash, finish, open_partial, write_json
-from pipeline.training import Epoch, FusionConfig, Schedule, TrainConfig, Trainer
+from pipeline.store import check, content_hash, finish, partial_path, write_json
+from pipeline.training import Epoch, Schedule, TrainConfig, Trainer
 from pipeline.training_set import TrainingSet, load_training_set
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ("action", "input", "seed", "epoch", "loss", "learning_rate", "padded_share")
+COLUMNS = ("action", "method", "input", "seed", "epoch", "loss", "learning_rate", "padded_share")
+OF_ALL_STAGES = {"augmentation", "objective"}  # what stage two takes from the preset, besides the device
 
 
 @dataclass(frozen=True)
 class Run:
     """One network to train: `start` makes it, with the seed's initial weights or those of stage one.
 
-    config, preset: as of `Trainer`.
+    config, preset: as of `Trainer`. parts: content of the encoders that stage two starts from.
     """
 
-    modalities: tuple[str, ...]
+    action: str
+    system: System
     seed: int
     config: Schedule
     preset: TrainConfig
     start: Callable[[TrainingSet], AlignmentNetwork]
+    parts: tuple[str, ...] = ()
 
     @property
-    def input(self) -> str:
-        return label(self.modalities)
+    def folder(self) -> str:
+        return f"{self.action}/{self.system.name}"
+
+    def key(self, stores: dict[str, str]) -> str:
+        """What the network depends on, and nothing else, as a short hash. stores: name -> content."""
+        device = pick_device(self.preset.device).type
+        facts = {
+            "action": self.action,
+            "modalities": self.system.modalities,
+            "seed": self.seed,
+            "config": self.config.model_dump(mode="json", exclude={"seeds", "device", "modalities"}),
+            "preset": self.preset.model_dump(mode="json", include=OF_ALL_STAGES) | {"device": device},
+            "parts": self.parts,
+            "stores": stores,
+            "code": code_hash(("pipeline.training", f"pipeline.objectives.{self.preset.objective.name}")),
+        }
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def train_dataset(paths: Paths, path: Path, config: TrainConfig, modalities: Sequence[str], progress: Progress) -> dict:
-    """Stage one: an encoder for each action, modality and seed. Returns counts for the summary line.
+def train_dataset(paths: Paths, path: Path, kept: Path, systems: Sequence[System], progress: Progress) -> dict:
+    """Stage one: an encoder for each action, method, modality and seed. Returns counts for the summary line.
 
-    Networks and epochs that an interrupted run finished are kept.
+    kept: the folder of runs, in which networks and epochs of earlier and of interrupted runs are found.
     """
 
-    def run(modality: str, seed: int) -> Run:
-        own = config.of(modality)
+    def run(action: str, each: System, seed: int) -> Run:
+        (modality,) = each.modalities
+        own = each.config.of(modality)
 
         def start(data: TrainingSet) -> AlignmentNetwork:
             longest = int(data.lengths.max())
@@ -62,95 +88,119 @@ def train_dataset(paths: Paths, path: Path, config: TrainConfig, modalities: Seq
             spec = BranchSpec(model, data.modalities[modality].shape)
             return new_network({modality: spec}, max_frames, seed)
 
-        return Run((modality,), seed, own, own, start)
+        return Run(action, each, seed, own, own, start)
 
     def runs(action: str) -> list[Run]:
-        return [run(modality, seed) for modality in modalities for seed in config.seeds]
+        return [run(action, each, seed) for each in encoders(systems) for seed in each.config.seeds]
 
-    made_from = paths.made_from(modalities)
-    fingerprint = {"config": config.model_dump(mode="json"), "modalities": list(modalities)}
-    return _train_all(paths, modalities, path, runs, fingerprint, made_from, progress)
+    modalities = modalities_of(systems)
+    return _train_all(paths, modalities, path, kept, runs, paths.made_from(modalities), progress)
 
 
 def fuse_dataset(
-    paths: Paths,
-    models: Path,
-    path: Path,
-    config: FusionConfig,
-    preset: TrainConfig,
-    inputs: Sequence[tuple[str, ...]],
-    progress: Progress,
+    paths: Paths, models: Path, path: Path, kept: Path, systems: Sequence[System], progress: Progress
 ) -> dict:
-    """Stage two: for each action, input of several modalities and seed, the encoders of stage one trained jointly.
+    """Stage two: for each action, system of several modalities and seed, the encoders of stage one trained jointly.
 
-    models: what `train_dataset` wrote. Without such inputs only an empty loss.csv is written.
+    models: what `train_dataset` wrote. kept: as there. Without such systems only an empty loss.csv is written.
     """
-    modalities = tuple(name for name in STORES if any(name in modalities for modalities in inputs))
+    modalities = modalities_of(systems)
     made_from = paths.made_from(modalities) | {"models": models}
     check(models, paths.made_from(modalities))
 
-    def run(action: str, names: tuple[str, ...], seed: int) -> Run:
-        encoders = {name: models / action / name / f"seed_{seed}" for name in names}
-        for path in encoders.values():
-            if not path.with_suffix(".safetensors").is_file():
-                raise InputError(f"Expected an encoder of stage one, but there is none at {path}. Run train again.")
-        return Run(names, seed, config, preset, lambda data: join_networks(encoders, seed))
+    def run(action: str, each: System, seed: int) -> Run:
+        parts = {
+            alone.modalities[0]: models / action / alone.name / f"seed_{seed}.safetensors" for alone in encoders([each])
+        }
+        for part in parts.values():
+            if not part.is_file():
+                raise InputError(f"Expected an encoder of stage one, but there is none at {part}. Run train again.")
+        contents = tuple(hashlib.sha256(part.read_bytes()).hexdigest() for part in parts.values())
+        stems = {name: part.with_suffix("") for name, part in parts.items()}
+        return Run(action, each, seed, each.fusion, each.config, lambda data: join_networks(stems, seed), contents)
 
     def runs(action: str) -> list[Run]:
-        return [run(action, names, seed) for names in inputs for seed in preset.seeds]
+        return [run(action, each, seed) for each in systems for seed in each.config.seeds]
 
-    fingerprint = {"config": config.model_dump(mode="json"), "preset": preset.model_dump(mode="json")}
-    fingerprint |= {"inputs": [list(names) for names in inputs]}
-    return _train_all(paths, modalities, path, runs, fingerprint, made_from, progress)
+    return _train_all(paths, modalities, path, kept, runs, made_from, progress)
 
 
 def _train_all(
     paths: Paths,
     modalities: Sequence[str],
     path: Path,
+    kept: Path,
     runs: Callable[[str], list[Run]],
-    fingerprint: dict,
     made_from: dict[str, Path],
     progress: Progress,
 ) -> dict:
     stores = paths.open(modalities)
-    inputs = {name: content_hash(source) for name, source in made_from.items()}
-    partial = open_partial(path, fingerprint | inputs)
-    curves: list[tuple[str, Run, Epoch]] = []
-    for action in dict.fromkeys(stores.sequences.actions):
-        for run in runs(action):
-            data = load_training_set(stores, action, run.modalities)
-            history = _train(data, run, partial / action / run.input, action, progress)
-            curves += [(action, run, epoch) for epoch in history]
+    used = {name: content_hash(source) for name, source in paths.made_from(modalities).items()}
+    wanted = [run for action in dict.fromkeys(stores.sequences.actions) for run in runs(action)]
+    curves = _each_once(wanted, lambda run, wait: _kept(run, stores, used, kept, wait, progress))
+    partial = partial_path(path)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for run, (folder, _) in curves:
+        (partial / run.folder).mkdir(parents=True, exist_ok=True)
+        for suffix in (".safetensors", ".json"):
+            shutil.copyfile(folder / f"network{suffix}", partial / run.folder / f"seed_{run.seed}{suffix}")
     with (partial / "loss.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
-        for action, run, e in curves:
-            values = (f"{e.loss:.6g}", f"{e.learning_rate:.6g}", f"{e.padded:.4f}")
-            table.writerow([action, run.input, run.seed, e.epoch, *values])
+        for run, (_, history) in curves:
+            for e in history:
+                values = (f"{e.loss:.6g}", f"{e.learning_rate:.6g}", f"{e.padded:.4f}")
+                names = (run.action, run.system.method, label(run.system.modalities), run.seed)
+                table.writerow([*names, e.epoch, *values])
     finish(partial, path, made_from)
-    frames = sum(epoch.frames for *_, epoch in curves)
-    padded = sum(epoch.padded * epoch.frames for *_, epoch in curves) / max(frames, 1)
-    networks = len({(action, run.input, run.seed) for action, run, _ in curves})
-    return {"networks": networks, "frames": frames, "padded": f"{padded:.1%}"}
+    epochs = [epoch for _, (_, history) in curves for epoch in history]
+    frames = sum(epoch.frames for epoch in epochs)
+    padded = sum(epoch.padded * epoch.frames for epoch in epochs) / max(frames, 1)
+    return {"networks": len(curves), "frames": frames, "padded": f"{padded:.1%}"}
 
 
-def _train(data: TrainingSet, run: Run, folder: Path, action: str, progress: Progress) -> list[Epoch]:
+def _each_once(wanted: Iterable[Run], do: Callable[[Run, bool], tuple[Path, list[Epoch]] | None]) -> list:
+    """(run, what `do` gave) of each, in order. Runs that another process is at come last, and are waited for."""
+    wanted = list(wanted)
+    done = {number: found for number, run in enumerate(wanted) if (found := do(run, False))}
+    for number, run in enumerate(wanted):
+        if number not in done:
+            done[number] = do(run, True)
+    return [(run, done[number]) for number, run in enumerate(wanted)]
+
+
+def _kept(
+    run: Run, stores: Stores, used: dict[str, str], kept: Path, wait: bool, progress: Progress
+) -> tuple[Path, list[Epoch]] | None:
+    """The folder of a run and its epochs, trained now unless it was before; None if another process is at it, unless `wait`."""
+    kept.mkdir(parents=True, exist_ok=True)
+    folder = kept / run.key(used)
+    curve = folder / "curve.json"
+    if not curve.is_file():
+        lock = FileLock(folder.with_suffix(".lock"), timeout=-1 if wait else 0)
+        try:
+            with lock:
+                if not curve.is_file():
+                    data = load_training_set(stores, run.action, run.system.modalities)
+                    _train(data, run, partial_path(folder), progress)
+                    partial_path(folder).rename(folder)
+        except Timeout:
+            return None
+    return folder, [Epoch(**epoch) for epoch in json.loads(curve.read_text(encoding="utf-8"))]
+
+
+def _train(data: TrainingSet, run: Run, folder: Path, progress: Progress) -> None:
     """One network: the epochs that remain, then its final files, then its checkpoints go."""
-    seed, config = run.seed, run.config
-    path, checkpoints, curve = folder / f"seed_{seed}", folder / f"checkpoints_{seed}", folder / f"curve_{seed}.json"
-    if curve.is_file():
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        return [Epoch(**epoch) for epoch in json.loads(curve.read_text(encoding="utf-8"))]
-    trainer = Trainer(data, run.start(data), config, run.preset, seed, checkpoints)
-    name = f"{action} {run.input} seed {seed}"
+    config, checkpoints = run.config, folder / "checkpoints"
+    trainer = Trainer(data, run.start(data), config, run.preset, run.seed, checkpoints)
+    name = f"{run.action} {run.system.name} seed {run.seed}"
     frames_per_epoch = 2 * int(data.lengths.sum()) * config.passes_per_epoch
     task = progress.add_task(name, total=frames_per_epoch * config.epochs)
     progress.advance(task, frames_per_epoch * len(trainer.history))
     for epoch in trainer.run(lambda frames, loss: progress.advance(task, frames)):
         told = (name, epoch.epoch + 1, config.epochs, epoch.loss, 100 * epoch.padded)
-        log.info("%s epoch %d/%d: loss %.3f frames^2, padded %.1f %%", *told)
-    save_network(trainer.network, seed, path)
-    write_json(curve, [vars(epoch) for epoch in trainer.history])
+        log.info("%s epoch %d/%d: loss %.4g, padded %.1f %%", *told)
+    save_network(trainer.network, run.seed, folder / "network")
     shutil.rmtree(checkpoints)
-    return trainer.history
+    write_json(folder / "curve.json", [vars(epoch) for epoch in trainer.history])

@@ -1,13 +1,14 @@
 """The training videos of one action: their skeletons in memory, and every modality that is trained on them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.augmentation import AugmentationConfig, augment
+from pipeline.augmentation import AugmentationConfig, Augmented, augment
 from pipeline.crop import to_grid
 from pipeline.inputs import STORES
 from pipeline.modalities.base import Modality
@@ -31,6 +32,28 @@ class TrainingVideo:
     px_per_cell: np.ndarray
 
 
+class Sampling(NamedTuple):
+    """What a step is shown; pairs and frames as of `pipeline.objectives.base`."""
+
+    pairs: str = "augmented"
+    frames: int | None = None
+
+
+class Batch(NamedTuple):
+    """One side of B pairs, T frames in the longest: what the network sees, and what of its videos that is.
+
+    time (B, T): the frame of its video that each position shows, rising by 1 in the padding. num_frames (B,): of whole videos.
+    """
+
+    sequences: Sequences
+    time: Tensor
+    num_frames: Tensor
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.sequences.lengths
+
+
 @dataclass(frozen=True)
 class TrainingSet:
     """The training videos of one action. size_px: of a heatmap."""
@@ -45,25 +68,63 @@ class TrainingSet:
         return np.array([len(video.uv) for video in self.videos])
 
     def sample(
-        self, batch: Sequence[int], config: AugmentationConfig, rng: np.random.Generator, device: torch.device
-    ) -> tuple[Sequences, Sequences, Tensor]:
-        """The originals of a batch, one augmented version of each, and i_gt (B, N); all modalities show the same frames."""
+        self,
+        batch: Sequence[int],
+        how: Sampling,
+        config: AugmentationConfig,
+        rng: np.random.Generator,
+        device: torch.device,
+    ) -> tuple[Batch, Batch]:
+        """Two views for each video of a batch; all modalities show the same frames.
+
+        `augmented`: the video, and an augmented version. `two_videos`: the video and another one, both augmented.
+        """
+        if how.pairs == "augmented":
+            drawn = self._augmented(batch, config, rng)
+            # A generator each, or what one draws would change what the skeletons of the next batch get.
+            own = rng.spawn(len(STORES))
+            numbers = [self.videos[i].number for i in batch]
+            pairs = [
+                modality.pairs(numbers, drawn, config, own[list(STORES).index(name)], device)
+                for name, modality in self.modalities.items()
+            ]
+            originals, augmented = zip(*pairs, strict=True)
+            every = [np.arange(len(self.videos[i].uv)) for i in batch]
+            return self._batch(batch, originals, every), self._batch(batch, augmented, [d.index for d in drawn])
+        several = len(self.videos) > 1
+        others = [(i + int(rng.integers(1, len(self.videos)))) % len(self.videos) if several else i for i in batch]
+        first, second = (self._thinned_batch(chosen, how, config, rng, device) for chosen in (batch, others))
+        return first, second
+
+    def _augmented(self, batch: Sequence[int], config: AugmentationConfig, rng: np.random.Generator) -> list[Augmented]:
         videos = [self.videos[i] for i in batch]
-        drawn = [augment(v.uv, v.confidence, v.px_per_cell, self.skeleton, self.size_px, config, rng) for v in videos]
-        numbers = [v.number for v in videos]
-        # A generator each, or what one draws would change what the skeletons of the next batch get.
+        return [augment(v.uv, v.confidence, v.px_per_cell, self.skeleton, self.size_px, config, rng) for v in videos]
+
+    def _thinned_batch(self, batch, how: Sampling, config: AugmentationConfig, rng, device: torch.device) -> Batch:
+        drawn = [thinned(each, how.frames, rng) for each in self._augmented(batch, config, rng)]
         own = rng.spawn(len(STORES))
-        pairs = [
-            modality.pairs(numbers, drawn, config, own[list(STORES).index(name)], device)
+        numbers = [self.videos[i].number for i in batch]
+        frames = [
+            modality.pairs(numbers, drawn, config, own[list(STORES).index(name)], device)[1]
             for name, modality in self.modalities.items()
         ]
-        originals, augmented = zip(*pairs, strict=True)
-        index = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(d.index) for d in drawn], batch_first=True)
-        return (
-            Sequences(originals, torch.tensor([len(v.uv) for v in videos])),
-            Sequences(augmented, torch.tensor([len(d.uv) for d in drawn])),
-            index.to(device),
-        )
+        return self._batch(batch, tuple(frames), [d.index for d in drawn])
+
+    def _batch(self, batch: Sequence[int], frames: tuple[Tensor, ...], index: Sequence[np.ndarray]) -> Batch:
+        """index: the frames of each video that are shown."""
+        longest = max(map(len, index))
+        time = [np.concatenate([shown, shown[-1] + 1 + np.arange(longest - len(shown))]) for shown in index]
+        lengths = torch.tensor([len(shown) for shown in index])
+        num_frames = torch.tensor([len(self.videos[i].uv) for i in batch], dtype=torch.float32)
+        return Batch(Sequences(frames, lengths), torch.from_numpy(np.stack(time)).float(), num_frames)
+
+
+def thinned(drawn: Augmented, frames: int | None, rng: np.random.Generator) -> Augmented:
+    """At most so many frames of an augmented sequence, chosen at random, in order."""
+    if frames is None or len(drawn.index) <= frames:
+        return drawn
+    kept = np.sort(rng.choice(len(drawn.index), frames, replace=False))
+    return replace(drawn, uv=drawn.uv[kept], confidence=drawn.confidence[kept], index=drawn.index[kept])
 
 
 def load_training_set(stores: Stores, action: str, modalities: Sequence[str]) -> TrainingSet:

@@ -2,40 +2,48 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.table import CONTROLS, method_and_input
+from pipeline.inputs import CONTROLS, OWN, UNTRAINED
+from pipeline.table import is_trained, method_and_input
 
-METHODS = {
-    "la2ds": "LA2DS",
+CALLED = {
+    OWN: "LA2DS",
     "time_only": "time only (t/T)",
     "raw_pose": "raw pose",
     "raw_rgb": "raw picture",
-    "untrained": "untrained network",
+    UNTRAINED: "untrained network",
     "majority": "majority class",
 }
 
 
 def systems(names: Iterable[str]) -> dict[str, str]:
-    """Name -> label of the systems of a table, each method's together; the input is told where a method has several."""
+    """Name -> label of the systems of a table, what is trained first; the input is told where a method has several."""
     names = list(names)
     found = {name: method_and_input(name) for name in names}
     several = {method for method, _ in found.values() if sum(other == method for other, _ in found.values()) > 1}
+    methods = dict.fromkeys(method for name, (method, _) in found.items() if is_trained(name))
+    methods |= dict.fromkeys([*CALLED, *(method for method, _ in found.values())])
     return {
-        name: METHODS[method]
+        name: _called(method)
         + (f" ({seen})" if method in several or (method not in CONTROLS and seen != "pose2d") else "")
-        for wanted in METHODS
+        for wanted in sorted(methods, key=lambda method: method != OWN)
         for name, (method, seen) in found.items()
         if method == wanted
     }
 
 
+def _called(method: str) -> str:
+    base, _, of = method.partition("-")
+    return f"{CALLED[UNTRAINED]} of {of}" if base == UNTRAINED and of else CALLED.get(method, method)
+
+
 def own(names: Iterable[str]) -> list[str]:
     """The systems that are not controls."""
-    return [name for name in names if method_and_input(name)[0] == "la2ds"]
+    return [name for name in names if is_trained(name)]
 
 
 def learned(label: str) -> bool:
     """Whether a label of `systems` is of one that is no control."""
-    return label.startswith(METHODS["la2ds"])
+    return not label.startswith(tuple(called for name, called in CALLED.items() if name != OWN))
 
 
 def describe(metric: str) -> tuple[str, int]:

@@ -101,7 +101,7 @@ def main(dataset: str, split: Annotated[str, typer.Argument()] = "val") -> None:
     actions = sorted(read_sequences(paths.poses).event_names)
     for action in actions:
         embedded = load_embedded(paths.poses, results, action, "pose2d")
-        network = Path("data/models") / dataset / action / "pose2d" / f"seed_{embedded.seed}"
+        network = Path("data/models") / dataset / action / "la2ds" / f"seed_{embedded.seed}"
         every, sequences = list(clips_of(embedded.sequences)), embedded.sequences
 
         groups = {s: [every[embedded.numbers[i]] for i in embedded.of_split(s)] for s in ("train", split)}

@@ -18,7 +18,7 @@ for dataset in sys.argv[1:]:
     sequences = read_sequences(Path("data/poses") / dataset)
     for action in sequences.event_names:
         clips = labelled_clips(sequences, sequences.where(action, "val"))
-        folder = Path("data/results") / dataset / "embeddings" / action / "pose2d"
+        folder = Path("data/results") / dataset / "embeddings" / action / "la2ds"
         learned = load_embedding(min(folder.glob("seed_*.npz")), clips.names)
         for method, features in (("la2ds", learned), ("time only", time_only(clips.lengths))):
             videos = [features[clips.frames(n)] for n in range(len(clips))]

@@ -10,20 +10,20 @@ from typing import Annotated, TypeVar
 
 import typer
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from pipeline.config import Config, InputError
-from pipeline.inputs import Inputs, needs_pictures
+from pipeline.inputs import OWN, Inputs, MethodName, needs_pictures
 from pipeline.machine import machine
 from pipeline.store import content_hash, write_json
 
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, MODELS, FUSED, RESULTS, REPORTS, TIMINGS = (
+DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, REPORTS, TIMINGS = (
     Path("data") / name
     for name in (
-        "detections", "extracted", "poses", "heatmaps", "frames", "models", "fused", "results", "reports", "timings",
+        "detections", "extracted", "poses", "heatmaps", "frames", "runs", "models", "fused", "results", "reports", "timings",
     )
 )  # fmt: skip
 # The stages of a data set, and what each writes.
@@ -36,7 +36,7 @@ OUTPUTS = {
     "fuse": FUSED,
     "evaluate": RESULTS,
 }
-SECTIONS = {"films", "datasets", "project", "render", "frames", "presets", "fusion", "evaluate"}
+SECTIONS = {"films", "datasets", "project", "render", "frames", "presets", "fusion", "methods", "evaluate"}
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the data set: its key below `datasets` in params.yaml.")]
 ParamsOption = Annotated[Path, typer.Option(help="The parameter file.")]
@@ -45,15 +45,24 @@ Settings = TypeVar("Settings", bound=Config)
 
 
 class DatasetEntry(Config):
-    """One entry below `datasets`: where the poses come from, the training preset by name, and what networks see."""
+    """One entry below `datasets`: where the poses come from, the training preset by name, what networks see.
+
+    inputs: of LA2DS. methods: others that are trained beside it, each with its inputs.
+    """
 
     source: dict
     preset: str
     inputs: Inputs
+    methods: dict[MethodName, Inputs] = Field(default_factory=dict)
+
+    @property
+    def wanted(self) -> dict[str, Inputs]:
+        """Method -> inputs, LA2DS first."""
+        return {OWN: self.inputs} | self.methods
 
     @property
     def needs_pictures(self) -> bool:
-        return needs_pictures(self.inputs)
+        return any(needs_pictures(inputs) for inputs in self.wanted.values())
 
 
 class Params:
@@ -68,7 +77,7 @@ class Params:
                 f"Expected a parameter file, but there is none at {path}. Run in the project's root."
             ) from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"Expected YAML, but got text that does not parse in {path}: {_one_line(error)}") from None
+            raise InputError(f"Expected YAML, but got text that does not parse in {path}: {one_line(error)}") from None
         if not isinstance(self.content, dict) or (unknown := set(self.content) - SECTIONS):
             got = sorted(unknown) if isinstance(self.content, dict) else type(self.content).__name__
             raise InputError(f"Expected sections {sorted(SECTIONS)}, but got {got} in {path}. Correct the name.")
@@ -89,7 +98,7 @@ class Params:
             first = error.errors()[0]
             place = ".".join([key, *(str(part) for part in first["loc"])])
             raise InputError(
-                f"Expected a valid setting, but {place} is wrong in {self.path}: {_one_line(first['msg'])}"
+                f"Expected a valid setting, but {place} is wrong in {self.path}: {one_line(first['msg'])}"
             ) from None
 
     def dataset(self, name: str) -> DatasetEntry:
@@ -100,7 +109,8 @@ class Params:
         return list(self.content.get("datasets") or {})
 
 
-def _one_line(text) -> str:
+def one_line(text) -> str:
+    """Text without line breaks."""
     return " ".join(str(text).split())
 
 
@@ -114,7 +124,7 @@ def stage(command):
         try:
             return command(*args, **kwargs)
         except InputError as error:
-            typer.echo(f"error: {_one_line(error)}", err=True)
+            typer.echo(f"error: {one_line(error)}", err=True)
             raise typer.Exit(1) from None
 
     return wrapped

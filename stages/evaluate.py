@@ -1,4 +1,4 @@
-"""Embed the videos of a data set and score every input and the controls, plain and clock-broken."""
+"""Embed the videos of a data set and score every system and the controls, plain and clock-broken."""
 
 import time
 
@@ -32,10 +32,10 @@ app = typer.Typer(add_completion=False)
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
     settings = Params(params)
-    config, inputs = settings.section("evaluate", EvaluateConfig), settings.dataset(dataset).inputs
+    config, wanted = settings.section("evaluate", EvaluateConfig), settings.dataset(dataset).wanted
     paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
     with progress_bar("actions") as progress:
-        done = evaluate_dataset(paths, MODELS / dataset, FUSED / dataset, RESULTS / dataset, config, inputs, progress)
+        done = evaluate_dataset(paths, MODELS / dataset, FUSED / dataset, RESULTS / dataset, config, wanted, progress)
     record("evaluate", dataset, started)
     summary(started, dataset=dataset, **done)
 

@@ -4,10 +4,9 @@ import time
 
 import typer
 
-from pipeline.inputs import fused, label
+from pipeline.methods import fused
 from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
-from pipeline.training import FusionConfig, TrainConfig
 from pipeline.training_runs import fuse_dataset
 from stages.base import (
     FRAMES,
@@ -16,6 +15,7 @@ from stages.base import (
     MODELS,
     PARAMS,
     POSES,
+    RUNS,
     DatasetArgument,
     Params,
     ParamsOption,
@@ -24,6 +24,7 @@ from stages.base import (
     stage,
     summary,
 )
+from stages.systems import systems_of
 
 app = typer.Typer(add_completion=False)
 
@@ -32,17 +33,13 @@ app = typer.Typer(add_completion=False)
 @stage
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
-    settings = Params(params)
-    entry = settings.dataset(dataset)
-    preset = settings.section(f"presets.{entry.preset}", TrainConfig)
-    config = settings.section(f"fusion.{entry.preset}", FusionConfig)
-    inputs = fused(entry.inputs)
+    systems = fused(systems_of(Params(params), dataset, stage_two=True))
     paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
     with progress_bar("frames") as progress:
-        done = fuse_dataset(paths, MODELS / dataset, FUSED / dataset, config, preset, inputs, progress)
-    names = ",".join(label(modalities) for modalities in inputs) or "none"
+        done = fuse_dataset(paths, MODELS / dataset, FUSED / dataset, RUNS, systems, progress)
+    names = ",".join(each.name for each in systems) or "none"
     record("fuse", dataset, started)
-    summary(started, dataset=dataset, inputs=names, **done, size=size_of(FUSED / dataset))
+    summary(started, dataset=dataset, systems=names, **done, size=size_of(FUSED / dataset))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""Stage one: train an encoder of each modality alone, for each action and seed of a data set, without labels."""
+"""Stage one: train each method's encoder of each modality alone, for each action and seed of a data set, without labels."""
 
 import time
 
 import typer
 
-from pipeline.inputs import encoders
+from pipeline.methods import encoders
 from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
-from pipeline.training import TrainConfig
 from pipeline.training_runs import train_dataset
 from stages.base import (
     FRAMES,
@@ -15,6 +14,7 @@ from stages.base import (
     MODELS,
     PARAMS,
     POSES,
+    RUNS,
     DatasetArgument,
     Params,
     ParamsOption,
@@ -23,6 +23,7 @@ from stages.base import (
     stage,
     summary,
 )
+from stages.systems import systems_of
 
 app = typer.Typer(add_completion=False)
 
@@ -31,15 +32,13 @@ app = typer.Typer(add_completion=False)
 @stage
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
-    settings = Params(params)
-    entry = settings.dataset(dataset)
-    config = settings.section(f"presets.{entry.preset}", TrainConfig)
-    modalities = encoders(entry.inputs)
+    systems = systems_of(Params(params), dataset)
     paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
     with progress_bar("frames") as progress:
-        done = train_dataset(paths, MODELS / dataset, config, modalities, progress)
+        done = train_dataset(paths, MODELS / dataset, RUNS, systems, progress)
     record("train", dataset, started)
-    summary(started, dataset=dataset, modalities="+".join(modalities), **done, size=size_of(MODELS / dataset))
+    names = ",".join(each.name for each in encoders(systems))
+    summary(started, dataset=dataset, encoders=names, **done, size=size_of(MODELS / dataset))
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ class AlignmentNetwork(nn.Module):
         self.masks = all(config.masks for config in configs)
         self.branches = nn.ModuleDict({name: Branch(spec, max_frames, load) for name, spec in specs.items()})
         self.fusion = Fusion([config.width for config in configs]) if len(configs) > 1 else None
+        self.width = configs[0].width
         self.head = ProjectionHead(configs[0].width) if configs[0].projection_head else nn.Identity()
 
     def features(self, a: Sequences, b: Sequences) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:

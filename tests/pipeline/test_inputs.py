@@ -1,9 +1,9 @@
 import pytest
 
 from pipeline.config import InputError
-from pipeline.inputs import STORES, encoders, fused, label, needs_pictures, parse
+from pipeline.inputs import CONTROLS, STORES, encoders, fused, label, needs_pictures, parse
 from pipeline.modalities.registry import LOADERS
-from pipeline.table import CONTROLS, method_and_input, system
+from pipeline.table import method_and_input, system
 
 THREE = (("pose2d",), ("rgb",), ("pose2d", "rgb"))
 

@@ -11,6 +11,7 @@ from pipeline.frame_store import write_frames
 from pipeline.frames import FramesConfig, frame_boxes
 from pipeline.heatmap import RenderConfig
 from pipeline.heatmap_store import write_heatmaps
+from pipeline.methods import System
 from pipeline.modalities.stores import Paths
 from pipeline.results import evaluate_dataset
 from pipeline.sequence import from_clips, write_sequences
@@ -56,12 +57,16 @@ def test_pictures_of_another_crop_than_the_heatmaps_are_refused(paths):
 
 def test_networks_that_were_not_trained_are_named(paths, tmp_path):
     models, fused, results = (tmp_path / name for name in ("models", "fused", "results"))
-    both = ("pose2d", "flow")
+    kept, both = tmp_path / "runs", ("pose2d", "flow")
+
+    def systems(*inputs):
+        return [System("la2ds", modalities, QUICK, FusionConfig(epochs=1)) for modalities in inputs]
+
     with Progress(disable=True) as progress:
-        train_dataset(paths, models, QUICK, ("pose2d", "rgb"), progress)
-        with pytest.raises(InputError, match=r"an encoder of stage one.*wave/flow/seed_0. Run train again"):
-            fuse_dataset(paths, models, fused, FusionConfig(epochs=1), QUICK, [both], progress)
-        fuse_dataset(paths, models, fused, FusionConfig(epochs=1), QUICK, [], progress)
-        with pytest.raises(InputError, match=r"networks of an input.*wave/pose2d\+flow. Run train and fuse again"):
-            inputs = (("pose2d",), both)
-            evaluate_dataset(paths, models, fused, results, EvaluateConfig(), inputs, progress)
+        train_dataset(paths, models, kept, systems(("pose2d",), ("rgb",)), progress)
+        with pytest.raises(InputError, match=r"an encoder of stage one.*wave/la2ds_flow/seed_0.safetensors. Run train again"):
+            fuse_dataset(paths, models, fused, kept, systems(both), progress)
+        fuse_dataset(paths, models, fused, kept, [], progress)
+        with pytest.raises(InputError, match=r"networks of a system.*wave/la2ds_pose2d\+flow. Run train and fuse again"):
+            wanted = {"la2ds": (("pose2d",), both)}
+            evaluate_dataset(paths, models, fused, results, EvaluateConfig(), wanted, progress)

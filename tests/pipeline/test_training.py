@@ -15,7 +15,7 @@ from pipeline.modalities.rgb import RGB, relight
 from pipeline.models.network import BranchSpec, ModelConfig, Sequences
 from pipeline.skeleton import load_skeleton
 from pipeline.training import FusionConfig, TrainConfig, Trainer, batches
-from pipeline.training_set import TrainingSet, TrainingVideo
+from pipeline.training_set import Sampling, TrainingSet, TrainingVideo
 
 SKELETON = load_skeleton("penn_13")
 SMALL = {
@@ -107,7 +107,7 @@ def test_a_run_that_was_cut_off_ends_in_the_same_weights(tmp_path, model):
 
 def test_training_lowers_the_loss(tmp_path):
     config = TrainConfig(
-        **{**QUICK, "epochs": 8, "passes_per_epoch": 8, "loss": {"scale": "literal", "temperature": 1}}
+        **{**QUICK, "epochs": 8, "passes_per_epoch": 8, "objective": {"scale": "literal", "temperature": 1}}
     )
     trainer = trainer_of(training_set(), config, 0, tmp_path)
     losses = [epoch.loss for epoch in trainer.run()]
@@ -192,7 +192,9 @@ def test_all_modalities_show_the_same_frames_mirrored_or_not():
     data = training_set(modalities=("pose2d", "rgb", "flow"))
     batch, flips, dropped = [0, 1, 2, 3, 4], 0, 0
     for seed in range(10):
-        original, augmented, index = data.sample(batch, ALL, np.random.default_rng(seed), torch.device("cpu"))
+        views = data.sample(batch, Sampling(), ALL, np.random.default_rng(seed), torch.device("cpu"))
+        original, augmented = (view.sequences for view in views)
+        index = views[1].time.long()
         start = 0
         for n, length in enumerate(augmented.lengths.tolist()):
             own = slice(start, start + length)
@@ -221,8 +223,8 @@ def test_other_modalities_do_not_change_what_the_pose_branch_sees():
     draws = []
     for data in (alone, beside):
         rng = np.random.default_rng(5)  # of an epoch: it goes on from batch to batch
-        batches = [data.sample([3, 1], AugmentationConfig(), rng, torch.device("cpu")) for _ in range(3)]
-        draws.append(torch.cat([augmented.frames[0] for _, augmented, _ in batches]))
+        batches = [data.sample([3, 1], Sampling(), AugmentationConfig(), rng, torch.device("cpu")) for _ in range(3)]
+        draws.append(torch.cat([augmented.sequences.frames[0] for _, augmented in batches]))
     assert torch.equal(*draws)
 
 

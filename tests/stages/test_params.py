@@ -25,7 +25,7 @@ def test_the_paper_presets_are_the_papers(preset, epochs, batch_size, rate):
     assert config.rate(0) == pytest.approx(rate)
     assert config.milestones == (30, 40, 50, 60, 70, 80, 90, 100) and config.gradient_clip == 0.5
     same = TrainConfig()
-    assert (config.model, config.augmentation, config.loss) == (same.model, same.augmentation, same.loss)
+    assert (config.model, config.augmentation, config.objective) == (same.model, same.augmentation, same.objective)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from pipeline.objectives.regression_matching import LossConfig, match, regression_matching_loss
+from pipeline.objectives.base import View
+from pipeline.objectives.regression_matching import Objective, Settings, match
 
 
 def slow_loss(z, z_augmented, index, num_frames, num_augmented, temperature):
@@ -19,6 +20,13 @@ def slow_loss(z, z_augmented, index, num_frames, num_augmented, temperature):
     return total / len(z)
 
 
+def regression_matching_loss(z, z_augmented, index, keep, keep_augmented, settings):
+    frames = torch.arange(z.shape[1]).expand(len(z), -1).float()
+    num_frames = keep.sum(dim=1).float()
+    views = View(z, frames, num_frames, keep), View(z_augmented, index.float(), num_frames, keep_augmented)
+    return Objective(settings, z.shape[-1])(*views)
+
+
 def example(width=8):
     torch.manual_seed(0)
     z, z_augmented = torch.randn(2, 6, width), torch.randn(2, 5, width)
@@ -32,7 +40,7 @@ def example(width=8):
 @pytest.mark.parametrize("scale, effective", [("literal", 0.7), ("casa", 0.7 * 8**1.5)])
 def test_equals_the_formula(scale, effective):
     *tensors, frames, augmented = example()
-    loss = regression_matching_loss(*tensors, LossConfig(temperature=0.7, scale=scale))
+    loss = regression_matching_loss(*tensors, Settings(temperature=0.7, scale=scale))
     z, z_augmented, index = (tensor.tolist() for tensor in tensors[:3])
     assert loss.item() == pytest.approx(slow_loss(z, z_augmented, index, frames, augmented, effective), rel=1e-4)
 
@@ -42,17 +50,17 @@ def test_casa_scale_at_the_papers_width():
     z, z_augmented = torch.randn(1, 3, 192), torch.randn(1, 2, 192)
     casa = -torch.cdist(z / 192**0.5, z_augmented / 192**0.5) / 0.1 / 192
     keep = torch.ones(1, 3, dtype=torch.bool)
-    torch.testing.assert_close(match(z, z_augmented, keep, LossConfig()), casa.softmax(1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(match(z, z_augmented, keep, Settings()), casa.softmax(1), atol=1e-5, rtol=1e-4)
 
 
 def test_padding_has_no_weight_and_no_gradient():
     z, z_augmented, index, keep, keep_augmented, *_ = example()
     z.requires_grad_()
     z_augmented.requires_grad_()
-    weights = match(z, z_augmented, keep, LossConfig(scale="literal"))
+    weights = match(z, z_augmented, keep, Settings(scale="literal"))
     assert (weights[1, 4:] == 0).all()
     torch.testing.assert_close(weights.sum(1), torch.ones(2, 5))
-    regression_matching_loss(z, z_augmented, index, keep, keep_augmented, LossConfig(scale="literal")).backward()
+    regression_matching_loss(z, z_augmented, index, keep, keep_augmented, Settings(scale="literal")).backward()
     assert (z.grad[1, 4:] == 0).all() and (z_augmented.grad[1, 3:] == 0).all()
     assert (z.grad[0] != 0).any()
 
@@ -61,7 +69,7 @@ def test_identical_and_constant_sequences_have_finite_gradients():
     for z in (torch.randn(1, 5, 8), torch.zeros(1, 5, 8)):
         z.requires_grad_()
         keep = torch.ones(1, 5, dtype=torch.bool)
-        loss = regression_matching_loss(z, z.detach().clone(), torch.arange(5)[None], keep, keep, LossConfig())
+        loss = regression_matching_loss(z, z.detach().clone(), torch.arange(5)[None], keep, keep, Settings())
         loss.backward()
         assert torch.isfinite(z.grad).all() and torch.isfinite(loss)
 
@@ -69,7 +77,7 @@ def test_identical_and_constant_sequences_have_finite_gradients():
 def test_perfect_and_blind_embeddings():
     keep = torch.ones(1, 9, dtype=torch.bool)
     line = 100.0 * torch.arange(9.0)[None, :, None].expand(1, 9, 4)
-    literal = LossConfig(temperature=1, scale="literal")
+    literal = Settings(temperature=1, scale="literal")
     index = torch.arange(9)[None]
     assert regression_matching_loss(line, line, index, keep, keep, literal) < 1e-6
     blind = regression_matching_loss(torch.zeros_like(line), torch.zeros_like(line), index, keep, keep, literal)

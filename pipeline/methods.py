@@ -1,0 +1,68 @@
+"""What is trained on a data set: systems, each a method on an input, with its settings.
+
+The method LA2DS is a preset as it stands. Another one, an entry below `methods` in params.yaml, is what it changes of the
+preset: an objective, an encoder, an augmentation. Its name is what reports call it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pipeline.config import InputError
+from pipeline.inputs import OWN, STORES, Input, Inputs, label
+from pipeline.table import system
+from pipeline.training import FusionConfig, TrainConfig, merged
+
+
+@dataclass(frozen=True)
+class System:
+    """A method on an input. config: stage one of each of its modalities. fusion: stage two, None where it is not asked for."""
+
+    method: str
+    modalities: Input
+    config: TrainConfig
+    fusion: FusionConfig | None = None
+
+    @property
+    def name(self) -> str:
+        return system(self.method, label(self.modalities))
+
+
+def resolve(
+    preset: Mapping, methods: Mapping[str, Mapping], wanted: Mapping[str, Inputs], fusion: Mapping | None = None
+) -> list[System]:
+    """The systems that a data set wants: method -> inputs, LA2DS's first.
+
+    preset, fusion: these sections of params.yaml as they stand. methods: all entries by name.
+    Raises InputError for a method that has no entry, and ValidationError for settings that are wrong.
+    """
+    systems = []
+    for name, inputs in wanted.items():
+        if name != OWN and name not in methods:
+            raise InputError(f"Expected a method of {[OWN, *methods]}, but got {name!r}. Add it below `methods`.")
+        changes = dict(methods.get(name) or {})
+        of_fusion = changes.pop("fusion", {})
+        stage_two = None if fusion is None else FusionConfig(**merged(dict(fusion), of_fusion))
+        config = TrainConfig(**merged(dict(preset), changes))
+        systems += [System(name, modalities, config, stage_two) for modalities in inputs]
+    return systems
+
+
+def encoders(systems: Iterable[System]) -> list[System]:
+    """What stage one trains: each method on each modality that any of its inputs has."""
+    found = {}
+    for each in systems:
+        for modality in each.modalities:
+            alone = System(each.method, (modality,), each.config)
+            found.setdefault(alone.name, alone)
+    return list(found.values())
+
+
+def fused(systems: Iterable[System]) -> list[System]:
+    """What stage two trains: the systems of several modalities."""
+    return [each for each in systems if len(each.modalities) > 1]
+
+
+def modalities_of(systems: Iterable[System]) -> tuple[str, ...]:
+    """All that any system sees."""
+    seen = {modality for each in systems for modality in each.modalities}
+    return tuple(name for name in STORES if name in seen)
