@@ -19,9 +19,9 @@ KIND = "frames"
 UNUSED = "unused.json"
 FRAMES_PER_CHUNK = 16
 FRAMES_PER_SHARD = 512
-# Lossless: JPEG in Zarr (quality 90, 36-38 dB) is 2 to 3 times smaller on real crops and 6 on noisy synthetic ones, but is
-# read at a fifth of the speed, which one GPU outruns (benchmarks/frames.py). Shuffles and LZ4 make real crops larger;
-# level 9 makes them 3 % smaller at half the writing speed.
+# Lossless, and in the shards of Zarr 3: kept codecs for JPEG are of Zarr 2 alone, a file for each frame. On real crops JPEG
+# (quality 90, 38 dB) is half as large and, decoded by itself, takes 1.5 times as long to read (benchmarks/frames.py).
+# Shuffles and LZ4 make real crops larger; level 9 makes them 3 % smaller at half the writing speed.
 COMPRESSOR = ZstdCodec(level=3, checksum=True)
 
 
