@@ -36,7 +36,7 @@ Inputs = Annotated[tuple[Input, ...], Field(min_length=1), AfterValidator(_disti
 
 def _own_name(name: str) -> str:
     taken = {OWN, UNTRAINED, *CONTROLS}
-    if not name or set("_/ ") & set(name) or name in taken or name.startswith(f"{UNTRAINED}-"):
+    if not name or set("_/ ") & set(name) or name in taken:
         raise ValueError(f"a method has a name of its own, without _, / and spaces, got {name!r}")
     return name
 

@@ -16,7 +16,7 @@ from pipeline.config import InputError
 from pipeline.device import pick_device
 from pipeline.embedding import embed
 from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
-from pipeline.inputs import OWN, STORES, Input, label
+from pipeline.inputs import OWN, STORES, UNTRAINED, Input, label
 from pipeline.metrics.clips import labelled_clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, raw_rgb, time_only
@@ -30,7 +30,6 @@ from pipeline.table import (
     is_trained,
     method_and_input,
     system,
-    untrained,
     write_rows,
 )
 
@@ -80,8 +79,10 @@ class ActionEvaluation:
             )
             yield Features("raw_rgb", 0, train, plain, plain[self.source])
 
-    def embeddings(self, method: str, modalities: Input, networks: dict[int, Path]) -> Iterator[Features]:
-        """The trained networks of a method on an input and the untrained ones, of every seed."""
+    def embeddings(
+        self, method: str, modalities: Input, networks: dict[int, Path], control: bool
+    ) -> Iterator[Features]:
+        """The trained networks of a method on an input, of every seed; with `control` also what they were before training."""
         sources = load_modalities(modalities, self.stores).values()
 
         def fetch(n: int) -> tuple[np.ndarray, ...]:
@@ -92,8 +93,8 @@ class ActionEvaluation:
             return tuple(source.original(n, self.indices[i]) for source in sources)
 
         for seed, path in networks.items():
-            for name in (method, untrained(method)):
-                network = load_network(path, trained=name == method).to(pick_device())
+            for name in (method, UNTRAINED) if control else (method,):
+                network = load_network(path, trained=name != UNTRAINED).to(pick_device())
                 train, plain = (
                     embed(network, clips.lengths, lambda i, split=split: fetch(self.numbers[split][i]))
                     for split, clips in (("train", self.train), ("val", self.val))
@@ -207,7 +208,11 @@ def _evaluate_action(
 ) -> None:
     """Score every system; the JSON, written last, says that the action is done."""
     evaluations = {}
-    embeddings = (action.embeddings(*each, found) for each, found in networks.items())
+    first = {modalities: method for method, modalities in reversed(networks)}  # one untrained network for each input
+    embeddings = (
+        action.embeddings(method, modalities, found, control=first[modalities] == method)
+        for (method, modalities), found in networks.items()
+    )
     for features in chain(action.controls(), *embeddings):
         evaluations[features.system, features.seed] = action.score(features)
         if is_trained(features.system):

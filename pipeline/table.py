@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.config import InputError
-from pipeline.inputs import CONTROLS, OWN, UNTRAINED
+from pipeline.inputs import CONTROLS, UNTRAINED
 
 COLUMNS = ("dataset", "action", "method", "input", "poses", "metric", "variant", "seed", "value", "low", "high")
 VARIANTS = ("plain", "clock_broken")
@@ -29,15 +29,9 @@ def method_and_input(name: str) -> tuple[str, str]:
     return method, modalities or "pose2d"
 
 
-def untrained(method: str) -> str:
-    """The control of a method: its network before any training."""
-    return UNTRAINED if method == OWN else f"{UNTRAINED}-{method}"
-
-
 def is_trained(name: str) -> bool:
     """Whether a system is no control."""
-    method = method_and_input(name)[0]
-    return method not in CONTROLS and method.split("-")[0] != UNTRAINED
+    return method_and_input(name)[0] not in {UNTRAINED, *CONTROLS}
 
 
 def write_rows(rows: Iterable[dict], path: Path) -> None:

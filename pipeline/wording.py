@@ -23,17 +23,12 @@ def systems(names: Iterable[str]) -> dict[str, str]:
     methods = dict.fromkeys(method for name, (method, _) in found.items() if is_trained(name))
     methods |= dict.fromkeys([*CALLED, *(method for method, _ in found.values())])
     return {
-        name: _called(method)
+        name: CALLED.get(method, method)
         + (f" ({seen})" if method in several or (method not in CONTROLS and seen != "pose2d") else "")
         for wanted in sorted(methods, key=lambda method: method != OWN)
         for name, (method, seen) in found.items()
         if method == wanted
     }
-
-
-def _called(method: str) -> str:
-    base, _, of = method.partition("-")
-    return f"{CALLED[UNTRAINED]} of {of}" if base == UNTRAINED and of else CALLED.get(method, method)
 
 
 def own(names: Iterable[str]) -> list[str]:

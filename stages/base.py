@@ -20,10 +20,10 @@ from pipeline.store import content_hash, write_json
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, REPORTS, TIMINGS = (
+DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, TABLES, REPORTS, TIMINGS = (
     Path("data") / name
     for name in (
-        "detections", "extracted", "poses", "heatmaps", "frames", "runs", "models", "fused", "results", "reports", "timings",
+        "detections", "extracted", "poses", "heatmaps", "frames", "runs", "models", "fused", "results", "tables", "reports", "timings",
     )
 )  # fmt: skip
 # The stages of a data set, and what each writes.
@@ -36,7 +36,7 @@ OUTPUTS = {
     "fuse": FUSED,
     "evaluate": RESULTS,
 }
-SECTIONS = {"films", "datasets", "project", "render", "frames", "presets", "fusion", "methods", "evaluate"}
+SECTIONS = {"films", "datasets", "project", "render", "frames", "presets", "fusion", "methods", "tables", "tabulate", "evaluate"}
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the data set: its key below `datasets` in params.yaml.")]
 ParamsOption = Annotated[Path, typer.Option(help="The parameter file.")]

@@ -1,8 +1,11 @@
 """What is trained on a data set, read from params.yaml."""
 
+from collections.abc import Mapping, Sequence
+
 from pydantic import ValidationError
 
 from pipeline.config import Config, InputError
+from pipeline.inputs import OWN, Inputs
 from pipeline.methods import System, resolve
 from stages.base import Params, one_line
 
@@ -11,20 +14,33 @@ class Section(Config, extra="allow"):
     """A section whose keys are looked at later."""
 
 
-def systems_of(settings: Params, dataset: str, stage_two: bool = False) -> list[System]:
-    """The systems of a data set, with their settings of stage two if wanted; raises InputError for wrong ones by their place."""
+def systems_of(
+    settings: Params,
+    dataset: str,
+    *,
+    rows: Mapping[str, Inputs] | None = None,
+    preset: str | None = None,
+    seeds: Sequence[int] | None = None,
+    stage_two: bool = False,
+) -> list[System]:
+    """The systems of a data set, with their settings of stage two if wanted; raises InputError for wrong ones by their place.
+
+    rows: method -> inputs, preset, seeds: others than those of its entry.
+    """
     entry = settings.dataset(dataset)
-    preset = settings.section(f"presets.{entry.preset}", Section).model_extra
-    fusion = settings.section(f"fusion.{entry.preset}", Section).model_extra if stage_two else None
-    methods = settings.section("methods", Section).model_extra if entry.methods else {}
+    wanted, preset = rows or entry.wanted, preset or entry.preset
+    base = settings.section(f"presets.{preset}", Section).model_extra or {}
+    base |= {} if seeds is None else {"seeds": seeds}
+    fusion = settings.section(f"fusion.{preset}", Section).model_extra if stage_two else None
+    methods = settings.section("methods", Section).model_extra if set(wanted) - {OWN} else {}
     systems: list[System] = []
-    for method, inputs in entry.wanted.items():
+    for method, inputs in wanted.items():
         try:
-            systems += resolve(preset, methods, {method: inputs}, fusion)
+            systems += resolve(base, methods or {}, {method: inputs}, fusion)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
-            key = f"presets.{entry.preset}" if method not in entry.methods else f"methods.{method}"
+            key = f"presets.{preset}" if method == OWN else f"methods.{method}"
             raise InputError(
                 f"Expected a valid setting, but {key}.{place} is wrong in {settings.path}: {one_line(first['msg'])}"
             ) from None

@@ -64,9 +64,13 @@ def test_networks_that_were_not_trained_are_named(paths, tmp_path):
 
     with Progress(disable=True) as progress:
         train_dataset(paths, models, kept, systems(("pose2d",), ("rgb",)), progress)
-        with pytest.raises(InputError, match=r"an encoder of stage one.*wave/la2ds_flow/seed_0.safetensors. Run train again"):
+        with pytest.raises(
+            InputError, match=r"an encoder of stage one.*wave/la2ds_flow/seed_0.safetensors. Run train again"
+        ):
             fuse_dataset(paths, models, fused, kept, systems(both), progress)
         fuse_dataset(paths, models, fused, kept, [], progress)
-        with pytest.raises(InputError, match=r"networks of a system.*wave/la2ds_pose2d\+flow. Run train and fuse again"):
+        with pytest.raises(
+            InputError, match=r"networks of a system.*wave/la2ds_pose2d\+flow. Run train and fuse again"
+        ):
             wanted = {"la2ds": (("pose2d",), both)}
             evaluate_dataset(paths, models, fused, results, EvaluateConfig(), wanted, progress)
