@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from pipeline.config import InputError
-from pipeline.warping import warp_path
+from pipeline.warping import partners, warp_path
 
 Method = Literal["dtw", "nearest"]
 METHODS = get_args(Method)
@@ -55,9 +55,7 @@ def correspond(a: np.ndarray, b: np.ndarray, method: Method = "dtw") -> Correspo
     a, b = a.astype(np.float64), b.astype(np.float64)
     distances = cdist(a, b)
     path = warp_path(a, b) if method == "dtw" else nearest(distances)
-    first = np.searchsorted(path[:, 0], np.arange(len(a)))
-    last = np.searchsorted(path[:, 0], np.arange(len(a)), side="right") - 1
-    frames = path[(first + last) // 2, 1]
+    frames = partners(path)
     distance = distances[np.arange(len(a)), frames]
     return Correspondence(method, frames, path, distance, confidence(distances, frames, pace(a, b)))
 

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from pipeline.config import Config
 from pipeline.metrics import classification, progression
+from pipeline.metrics.aligners import ALIGNERS
 from pipeline.metrics.bootstrap import Score, bootstrap, mean_over_pairs, mean_over_videos
 from pipeline.metrics.clips import Clips, check_features
 from pipeline.metrics.controls import majority
 from pipeline.metrics.event_error import event_errors
-from pipeline.metrics.kendall import pair_taus
+from pipeline.metrics.kendall import Match, nearest_among, pair_taus
 from pipeline.metrics.retrieval import frames_to_search, precision_sums
 
 
@@ -56,26 +57,33 @@ def evaluate(train: Clips, variants: dict[str, Clips], config: EvaluateConfig) -
     for name, clips in {"training": train, **variants}.items():
         check_features(clips, f"the {name} clips")
     run = _Run(train, variants, config)
-    labelled = all(clips.labelled.any() for clips in (train, *variants.values()))
-    if labelled:
+    if run.labelled:
         run.accuracy()
         run.retrieval()
-    else:
-        run.result.notes.append("no phase labels: tau only")
-    if labelled and train.num_events:
-        run.progression()
-        run.event_error()
-    if labelled and not train.num_events:
-        run.result.notes.append("labels without key events may repeat: no progression, tau or event error")
-    else:
-        run.tau()
+        if train.num_events:
+            run.progression()
+    run.alignment()
+    return run.result
+
+
+def evaluate_aligner(name: str, train: Clips, variants: dict[str, Clips], config: EvaluateConfig) -> Evaluation:
+    """Score a classical aligner, a name of `ALIGNERS`, over the features of the variants: event error and tau.
+
+    Pairs, events, strided frames and resamples are those of `evaluate`, so that differences between them are paired.
+    The features of `train` are unused. A path never goes back, so its tau is near 1 by construction.
+    Raises InputError for a feature that is not finite.
+    """
+    for variant, clips in variants.items():
+        check_features(clips, f"the {variant} clips")
+    run = _Run(train, variants, config)
+    run.alignment(ALIGNERS[name])
     return run.result
 
 
 def evaluate_majority(train: Clips, variants: dict[str, Clips], config: EvaluateConfig) -> Evaluation:
     """The control that predicts the most frequent training phase; accuracy only, features unused."""
     run = _Run(train, variants, config)
-    if all(clips.labelled.any() for clips in (train, *variants.values())):
+    if run.labelled:
         run.majority_accuracy()
     else:
         run.result.notes.append("no phase labels: no majority class")
@@ -90,6 +98,7 @@ class _Run:
         self.order = classification.label_order(train, config.seed)
         names = tuple(train.names[n] for n in self.order)
         self.result = Evaluation({name: {} for name in variants}, {name: {} for name in variants}, names)
+        self.labelled = all(clips.labelled.any() for clips in (train, *variants.values()))
 
     def score(self, variant: str, metric: str, estimate: Estimate) -> Score | None:
         num_videos = len(self.variants[variant])
@@ -159,18 +168,29 @@ class _Run:
                 r2 if np.isfinite(r2) else None for r2 in per_event
             ]
 
-    def event_error(self) -> None:
+    def alignment(self, match: Match | None = None) -> None:
+        """What asks only which frames belong together; by the nearest neighbour where `match` does not say it."""
+        if self.labelled and not self.train.num_events:
+            self.result.notes.append("labels without key events may repeat: no progression, tau or event error")
+            return
+        if self.labelled:
+            self.event_error(match)
+        else:
+            self.result.notes.append("no phase labels: tau only")
+        self.tau(match or nearest_among)
+
+    def event_error(self, match: Match | None) -> None:
         for variant, clips in self.variants.items():
-            errors = event_errors(clips, self.config.event_tolerance)
+            errors = event_errors(clips, self.config.event_tolerance, match)
             within = f"event_within_{100 * self.config.event_tolerance:g}"
             self.add(variant, "event_error", mean_over_pairs(errors.percent, errors.count))
             self.add(variant, within, mean_over_pairs(100 * errors.within, errors.count))
             self.add_detail(variant, "event_error_ms", mean_over_pairs(errors.ms, errors.count))
             self.result.details[variant]["event_pairs"] = int(errors.count.sum() - np.trace(errors.count))
 
-    def tau(self) -> None:
+    def tau(self, match: Match) -> None:
         for variant, clips in self.variants.items():
-            taus, undefined = pair_taus(clips, self.config.tau_stride)
+            taus, undefined = pair_taus(clips, self.config.tau_stride, match)
             self.add(variant, "tau", mean_over_pairs(taus, np.ones_like(taus)))
             self.result.details[variant] |= {"tau_pairs": len(clips) * (len(clips) - 1), "tau_nan_pairs": undefined}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.metrics.clips import Clips
-from pipeline.metrics.kendall import nearest_frames
+from pipeline.metrics.kendall import Match, nearest_frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,13 +26,19 @@ class EventErrors:
     count: np.ndarray
 
 
-def event_errors(clips: Clips, tolerance: float) -> EventErrors:
-    """Errors of all ordered pairs, the meaningless diagonal included. tolerance: share of the other video's length."""
+def event_errors(clips: Clips, tolerance: float, match: Match | None = None) -> EventErrors:
+    """Errors of all ordered pairs, the meaningless diagonal included. tolerance: share of the other video's length.
+
+    match: what finds each frame's partners instead of the nearest neighbour.
+    """
     num_clips = len(clips)
     clip, event = np.nonzero(clips.events >= 0)
-    queries = clips.features[clips.offsets[clip] + clips.events[clip, event]]
+    queries = clips.offsets[clip] + clips.events[clip, event]
     true = clips.events[:, event].T  # (queries, N)
-    found = nearest_frames(queries, clips.features, clips.offsets)
+    if match:
+        found = match(clips.features, clips.offsets)[queries]
+    else:
+        found = nearest_frames(clips.features[queries], clips.features, clips.offsets)
     shared = true >= 0
     frames = np.where(shared, np.abs(found - true), 0)
 

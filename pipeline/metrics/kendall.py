@@ -4,12 +4,16 @@ Shapes: N videos, F frames, Q queries, D feature width.
 """
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 from numba import njit
 
 from pipeline.metrics.clips import ROWS_PER_BLOCK, Clips, distance_error, distance_factors
+
+# Features (F, D) and offsets (N + 1,), as in `Clips` -> (F, N) int64: for each frame its partner within each video.
+Match = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @njit(cache=True, nogil=True)
@@ -110,15 +114,16 @@ def _tau_of_pairs(nearest, offsets, taus):
             taus[i, j] = tau_b(nearest[offsets[i] : offsets[i + 1], j], offsets[j + 1] - offsets[j])
 
 
-def pair_taus(clips: Clips, stride: int) -> tuple[np.ndarray, int]:
+def pair_taus(clips: Clips, stride: int, match: Match = nearest_among) -> tuple[np.ndarray, int]:
     """(N, N) float64 tau of each ordered pair (query, other), and the number of pairs i != j that have none.
 
     Every stride-th frame of each video takes part. A pair without a tau (all neighbours are one frame) is scored 0.
+    match: what finds each frame's partners; a monotone path has a tau near 1 by construction, whatever it is worth.
     """
     chosen = np.concatenate([np.arange(start, stop, stride) for start, stop in pairwise(clips.offsets)])
     offsets = np.concatenate([[0], np.cumsum(-(-clips.lengths // stride))]).astype(np.int64)
     features = np.ascontiguousarray(clips.features[chosen])
     taus = np.empty((len(clips), len(clips)))
-    _tau_of_pairs(nearest_among(features, offsets), offsets, taus)
+    _tau_of_pairs(match(features, offsets), offsets, taus)
     undefined = np.isnan(taus)
     return np.where(undefined, 0.0, taus), int(undefined.sum() - np.trace(undefined))

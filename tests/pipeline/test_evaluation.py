@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pipeline.clip import phases_from_events
 from pipeline.config import InputError
-from pipeline.evaluation import EvaluateConfig, evaluate, evaluate_majority
+from pipeline.evaluation import EvaluateConfig, evaluate, evaluate_aligner, evaluate_majority
 from pipeline.metrics.bootstrap import difference
 from pipeline.metrics.clips import Clips
 from pipeline.metrics.clock import break_clock, warp_clips
@@ -180,6 +180,43 @@ def test_majority_predicts_the_most_frequent_training_phase(train, variants):
     for name, clips in variants.items():
         assert set(result.scores[name]) == {"acc_10", "acc_50", "acc_100"}
         assert result.scores[name]["acc_100"].value == pytest.approx(100 * (clips.phase == most).mean())
+
+
+@pytest.mark.parametrize("name", ["dtw", "soft_dtw"])
+def test_an_aligner_is_scored_on_the_pairs_of_every_other_system(name, pose, clock, train, variants):
+    result = evaluate_aligner(name, train, variants, CONFIG)
+    assert result.label_order == pose.label_order and result.notes == []
+    json.dumps(result.details, allow_nan=False)
+    for variant, scores in result.scores.items():
+        assert list(scores) == ["event_error", "event_within_5", "tau"]
+        assert scores["tau"].value > 0.9  # a path never goes back
+        details = result.details[variant]
+        assert set(details) == {"event_error_ms", "event_pairs", "tau_pairs", "tau_nan_pairs"}
+        assert all(details[key] == pose.details[variant][key] for key in ("event_pairs", "tau_pairs"))
+        gain = difference(scores["event_error"], clock.scores[variant]["event_error"])
+        assert gain.value < gain.high < 0 or variant == "plain"
+    assert result.scores["plain"]["event_error"].value < 3 < result.scores["clock_broken"]["event_error"].value
+
+
+def test_an_aligner_reads_no_training_feature_and_none_that_is_not_finite(train, variants):
+    nothing = replace(train, features=np.full_like(train.features, np.nan))
+    scores = [evaluate_aligner("dtw", clips, variants, CONFIG).scores["plain"] for clips in (train, nothing)]
+    assert scores[0]["event_error"].value == scores[1]["event_error"].value
+    features = variants["plain"].features.copy()
+    features[3] = np.nan
+    with pytest.raises(InputError, match="in the plain clips, clip 'video 0', frame 3"):
+        evaluate_aligner("dtw", train, {"plain": replace(variants["plain"], features=features)}, CONFIG)
+
+
+def test_an_aligner_of_clips_without_labels_or_events(train, variants):
+    unlabelled = {name: without_labels(clips) for name, clips in variants.items()}
+    result = evaluate_aligner("dtw", without_labels(train), unlabelled, CONFIG)
+    assert [set(scores) for scores in result.scores.values()] == [{"tau"}, {"tau"}]
+    assert result.notes == ["no phase labels: tau only"]
+    repeating = replace(variants["plain"], events=np.empty((len(variants["plain"]), 0), dtype=np.int32))
+    repeated = replace(train, events=np.empty((len(train), 0), dtype=np.int32))
+    result = evaluate_aligner("dtw", repeated, {"plain": repeating}, CONFIG)
+    assert result.scores == {"plain": {}} and "may repeat" in result.notes[0]
 
 
 def test_a_collapsed_training_run_is_an_error_that_names_the_clip(train, variants):
