@@ -11,7 +11,14 @@ from pipeline.config import InputError
 STORES = {"pose2d": "heatmaps", "rgb": "frames", "flow": "frames"}
 
 OWN, UNTRAINED = "la2ds", "untrained"
-CONTROLS = {"time_only": "time", "raw_pose": "pose2d", "raw_rgb": "rgb", "majority": "none"}  # method -> its only input
+CONTROLS = {
+    "time_only": "time",
+    "raw_pose": "pose2d",
+    "raw_rgb": "rgb",
+    "dtw": "pose2d",
+    "soft_dtw": "pose2d",
+    "majority": "none",
+}  # method -> its only input
 
 
 def _known(modalities: tuple[str, ...]) -> tuple[str, ...]:

@@ -81,7 +81,9 @@ def markdown(name: str, details: dict, published: Mapping[str, dict], notes: Ite
     for each, of_system in labels.items():
         rows.append([of_system, *(number(scores[each][v].get(m), m) for m, v in columns)])
         if paper := published.get(each):
-            rows.append([f"{of_system}, as published", *(str(paper.get(m, "-")) if v == "plain" else "-" for m, v in columns)])
+            rows.append(
+                [f"{of_system}, as published", *(str(paper.get(m, "-")) if v == "plain" else "-" for m, v in columns)]
+            )
     facts = details["actions"]
     counts = ", ".join(f"{act} {of['train_videos']} / {of['val_videos']}" for act, of in facts.items())
     return (

@@ -15,9 +15,10 @@ from pipeline.checkpoint import load_network
 from pipeline.config import InputError
 from pipeline.device import pick_device
 from pipeline.embedding import embed
-from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_majority
+from pipeline.evaluation import EvaluateConfig, Evaluation, evaluate, evaluate_aligner, evaluate_majority
 from pipeline.inputs import OWN, STORES, UNTRAINED, Input, label
-from pipeline.metrics.clips import labelled_clips
+from pipeline.metrics.aligners import ALIGNERS
+from pipeline.metrics.clips import Clips, labelled_clips
 from pipeline.metrics.clock import break_clock, warp_clips
 from pipeline.metrics.controls import raw_pose, raw_rgb, time_only
 from pipeline.modalities.registry import load_modalities
@@ -105,14 +106,20 @@ class ActionEvaluation:
 
     def score(self, features: Features) -> Evaluation:
         """Every metric of one system, on both variants."""
-        variants = {
-            "plain": replace(self.val, features=features.plain),
-            "clock_broken": replace(self.broken, features=features.clock_broken),
-        }
-        return evaluate(replace(self.train, features=features.train), variants, self.config)
+        return evaluate(replace(self.train, features=features.train), self._variants(features), self.config)
+
+    def score_aligner(self, name: str, features: Features) -> Evaluation:
+        """The metrics of a path through these features."""
+        return evaluate_aligner(name, self.train, self._variants(features), self.config)
 
     def score_majority(self) -> Evaluation:
         return evaluate_majority(self.train, {"plain": self.val, "clock_broken": self.broken}, self.config)
+
+    def _variants(self, features: Features) -> dict[str, Clips]:
+        return {
+            "plain": replace(self.val, features=features.plain),
+            "clock_broken": replace(self.broken, features=features.clock_broken),
+        }
 
     def _raw_pose(self, split: str) -> np.ndarray:
         numbers = self.numbers[split]
@@ -215,6 +222,8 @@ def _evaluate_action(
     )
     for features in chain(action.controls(), *embeddings):
         evaluations[features.system, features.seed] = action.score(features)
+        if features.system == "raw_pose":
+            evaluations |= {(name, 0): action.score_aligner(name, features) for name in ALIGNERS}
         if is_trained(features.system):
             folder = partial / "embeddings" / action.action / features.system
             folder.mkdir(parents=True, exist_ok=True)

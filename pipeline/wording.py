@@ -9,6 +9,8 @@ CALLED = {
     OWN: "LA2DS",
     "time_only": "time only (t/T)",
     "raw_pose": "raw pose",
+    "dtw": "DTW of raw poses",
+    "soft_dtw": "soft-DTW of raw poses",
     "raw_rgb": "raw picture",
     UNTRAINED: "untrained network",
     "majority": "majority class",

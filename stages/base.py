@@ -36,7 +36,19 @@ OUTPUTS = {
     "fuse": FUSED,
     "evaluate": RESULTS,
 }
-SECTIONS = {"films", "datasets", "project", "render", "frames", "presets", "fusion", "methods", "tables", "tabulate", "evaluate"}
+SECTIONS = {
+    "films",
+    "datasets",
+    "project",
+    "render",
+    "frames",
+    "presets",
+    "fusion",
+    "methods",
+    "tables",
+    "tabulate",
+    "evaluate",
+}
 
 DatasetArgument = Annotated[str, typer.Argument(help="Name of the data set: its key below `datasets` in params.yaml.")]
 ParamsOption = Annotated[Path, typer.Option(help="The parameter file.")]

@@ -20,6 +20,7 @@ READS = {
     "pipeline/shaded_person.py": ["pipeline/skeletons"],
     "pipeline/estimators/openpifpaf_fit.py": ["pipeline/skeletons"],
     "pipeline/report.py": ["pipeline/paper_results.json"],
+    "pipeline/method_tables.py": ["pipeline/paper_results.json"],
     "pipeline/html_report.py": ["pipeline/page"],
 }
 
