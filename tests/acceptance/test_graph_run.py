@@ -51,7 +51,7 @@ def make_project(path: Path) -> Path:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, target)
-    ignored = [f"/data/{name}" for name in (*CACHED, "timings", "reports/report.html")]
+    ignored = [f"/data/{name}" for name in (*CACHED, "runs", "timings", "reports/report.html")]
     (path / ".gitignore").write_text("\n".join([*ignored, "*.partial", "__pycache__", ""]))
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     studio = params["datasets"]["studio"]
@@ -236,13 +236,13 @@ def test_killed_in_training_it_goes_on_and_ends_in_the_same_bytes(project, tmp_p
     )
     try:
         deadline = time.monotonic() + 300
-        while not list(other.glob("data/models/*.partial/*/*/checkpoints_0/progress.json")):
+        while not list(other.glob("data/runs/*.partial/checkpoints/progress.json")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    kept = list(other.glob("data/models/*.partial/*/*"))
+    kept = list(other.glob("data/runs/*.partial"))
     assert kept
     run(other, "dvc", "repro")
     assert hashes(other) == hashes(project)

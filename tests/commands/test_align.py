@@ -89,13 +89,13 @@ def project(tmp_path, monkeypatch):
     sources = load_modalities(("pose2d",), paths.open(("pose2d",)))
     spec = BranchSpec(ModelConfig(patch_px=10, **SMALL), sources["pose2d"].shape)
     network = new_network({"pose2d": spec}, 30, seed=0)
-    save_network(network, 0, tmp_path / "models/walk/pose2d/seed_0")
+    save_network(network, 0, tmp_path / "models/walk/la2ds/seed_0")
     finish(tmp_path / "models", tmp_path / "data/models/walks", {"poses": paths.poses})
     (tmp_path / "fused").mkdir()
     (tmp_path / "fused/loss.csv").write_text("")
     finish(tmp_path / "fused", tmp_path / "data/fused/walks")
     features = embed(network, whole.lengths, lambda n: (sources["pose2d"].original(n),))
-    folder = tmp_path / "results/embeddings/walk/pose2d"
+    folder = tmp_path / "results/embeddings/walk/la2ds"
     folder.mkdir(parents=True)
     np.savez(folder / "seed_0.npz", features=np.concatenate(features), offsets=whole.offsets, names=whole.names)
     networks = {name: tmp_path / "data" / name / "walks" for name in ("models", "fused")}

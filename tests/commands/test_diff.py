@@ -40,8 +40,8 @@ names = np.array(["train_0", "train_1", *preset["videos"]])
 offsets = np.cumsum([0, 5, 6, *(10 + ord(video) - ord("a") for video in preset["videos"])])
 for action in preset["actions"]:
     np.savez(folder / f"actions/{action}.npz", **arrays)
-    (folder / f"embeddings/{action}/pose2d").mkdir(parents=True)
-    np.savez(folder / f"embeddings/{action}/pose2d/seed_0.npz", names=names, offsets=offsets)
+    (folder / f"embeddings/{action}/la2ds").mkdir(parents=True)
+    np.savez(folder / f"embeddings/{action}/la2ds/seed_0.npz", names=names, offsets=offsets)
 (folder / "details.json").write_text(json.dumps({"actions": {action: {"train_videos": 2} for action in preset["actions"]}}))
 """
 GRAPH = {

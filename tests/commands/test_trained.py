@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
         from_clips(clips, dataset="tiny", skeleton=load_skeleton("penn_13"), **facts), tmp_path / "data/poses/tiny"
     )
     partial = tmp_path / "data/results/tiny.partial"
-    folder = partial / "embeddings/bow/pose2d"
+    folder = partial / "embeddings/bow/la2ds"
     folder.mkdir(parents=True)
     offsets = np.cumsum([0, *LENGTHS.values()])
     np.savez(folder / "seed_0.npz", names=list(LENGTHS), offsets=offsets, features=np.float32(np.concatenate(features)))

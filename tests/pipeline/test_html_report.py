@@ -77,7 +77,7 @@ def with_results(path, sequences, inputs, seeds):
                     return np.stack([way, time_only(c.lengths)[:, 0]], 1) + noise.normal(0, 0.1, (len(way), 2))
 
                 found[system("la2ds", label(modalities)), seed] = score(features)
-                folder = path / "results" / name / "embeddings" / action / label(modalities)
+                folder = path / "results" / name / "embeddings" / action / system("la2ds", label(modalities))
                 folder.mkdir(parents=True, exist_ok=True)
                 every = {"names": train.names + val.names, "features": np.concatenate([features(train), features(val)])}
                 offsets = np.concatenate([train.offsets, train.offsets[-1] + val.offsets[1:]])
@@ -95,6 +95,7 @@ def with_results(path, sequences, inputs, seeds):
         scores[ALL_ACTIONS] = mean_over_actions(scores)[0]
     details = {
         "inputs": [label(modalities) for modalities in inputs],
+        "systems": [system("la2ds", label(modalities)) for modalities in inputs],
         "synthetic": False,
         "poses": sequences.poses,
         "labels": sequences.labels,
@@ -105,8 +106,10 @@ def with_results(path, sequences, inputs, seeds):
         "actions": facts,
         "notes": ["only 3 validation videos"],
     }
-    columns = ("action", "input", "seed", "epoch", "loss")
-    networks = [(action, label(modalities), seed) for action in names for modalities in inputs for seed in seeds]
+    columns = ("action", "method", "input", "seed", "epoch", "loss")
+    networks = [
+        (action, "la2ds", label(modalities), seed) for action in names for modalities in inputs for seed in seeds
+    ]
     curves = [dict(zip(columns, (*network, epoch, 9 - epoch), strict=True)) for network in networks for epoch in (0, 1)]
     reported = Reported(name, rounded(details), sequences, curves, None, path / "results" / name)
     outputs = {"project": path / "poses" / name, "render": path / "heatmaps" / name, "train": path / "models" / name}

@@ -135,6 +135,7 @@ def test_a_data_set_without_labels_has_a_report_of_tau_alone():
     }
     details = {
         "inputs": ["pose2d"],
+        "systems": ["la2ds"],
         "synthetic": False,
         "poses": "estimated",
         "labels": "none",
@@ -160,15 +161,23 @@ def test_plot_data_names_every_panel_and_adds_up_the_seeds_frames(tmp_path):
         for seed, table in enumerate(([[3, 1], [0, 0]], [[3, 1], [0, 5]]))
     }
     details = {"toy": {"scores": {"squat": scores}, "actions": {"squat": {"methods": methods}}}}
-    curve = {"action": "squat", "input": "pose2d", "seed": "0", "epoch": "0", "loss": "9.5", "learning_rate": "0.1"}
+    curve = {
+        "action": "squat",
+        "method": "la2ds",
+        "input": "pose2d",
+        "seed": "0",
+        "epoch": "0",
+        "loss": "9.5",
+        "learning_rate": "0.1",
+    }
     write_plots(details, {"toy": [curve]}, tmp_path)
     assert (tmp_path / "loss.csv").read_text() == (
         'facet,seed,epoch,loss,learning_rate\n"toy: squat, pose2d",0,1,9.5,0.1\n'
     )
     assert (tmp_path / "headline.csv").read_text() == (
         "facet,system,kind,value,low,high\n"
-        '"toy, squat, plain: event error, % of the clip (lower is better)",LA2DS,LA2DS,12.0000,10.0000,15.0000\n'
-        '"toy, squat, clock-broken: event error, % of the clip (lower is better)",LA2DS,LA2DS,12.0000,10.0000,15.0000\n'
+        '"toy, squat, plain: event error, % of the clip (lower is better)",LA2DS,trained,12.0000,10.0000,15.0000\n'
+        '"toy, squat, clock-broken: event error, % of the clip (lower is better)",LA2DS,trained,12.0000,10.0000,15.0000\n'
     )
     assert (tmp_path / "confusion.csv").read_text() == (
         "facet,phase,predicted,percent,frames\n"
