@@ -6,7 +6,7 @@ import pkgutil
 import pipeline.objectives
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings
 
-NOT_ONE = {"base", "registry", "batches"}
+NOT_ONE = {"base", "registry", "batches", "distances", "soft_dtw"}
 
 
 def known_objectives() -> list[str]:
