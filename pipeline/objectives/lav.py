@@ -41,7 +41,7 @@ class Settings(ObjectiveSettings):
 
 
 def contrastive_idm(view: View, settings: Settings) -> Float[Tensor, " B"]:
-    """Sum over ordered pairs of frames of one video: weighted distance of near ones, weighted lack of it of far ones."""
+    """Sum over ordered pairs of frames of a video: weighted distance of near ones, weighted lack of it of far ones."""
     distance = squared_distances(view.z, view.z)
     apart = (view.time[:, :, None] - view.time[:, None]).abs()
     if settings.weights == "released":

@@ -31,8 +31,8 @@ class Settings(ObjectiveSettings):
     the logarithm of that variance. The paper prints the logarithm of the standard deviation: its lambda is twice ours.
     label_smoothing: of the classification. normalize_indices: times are in parts of the video rather than in frames.
     similarity: `l2`, minus the squared distance, or `cosine`, as the released code calls the inner product, which is a
-    cosine with normalize_embeddings. scale: `released` divides it by temperature * D, `literal` by temperature alone; the
-    paper prints neither, which is `literal` with temperature 1.
+    cosine with normalize_embeddings. scale: `released` divides it by temperature * D, `literal` by temperature alone;
+    the paper prints neither, which is `literal` with temperature 1.
     starts: cycles a video, as a share of the frames of the longest, each from a frame drawn with replacement (the
     released stochastic matching); null: one from every frame.
     """
