@@ -6,12 +6,12 @@ import pkgutil
 import pipeline.objectives
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings
 
-NOT_ONE = {"base", "registry", "batches", "sampling"}
+NOT_ONE = {"base", "registry"}
 
 
 def known_objectives() -> list[str]:
     """The names that `objective.name` in params.yaml can take."""
-    found = (module.name for module in pkgutil.iter_modules(pipeline.objectives.__path__))
+    found = (each.name for each in pkgutil.iter_modules(pipeline.objectives.__path__) if not each.ispkg)
     return sorted(name for name in found if name not in NOT_ONE)
 
 

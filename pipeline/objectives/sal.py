@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
-from pipeline.objectives.sampling import random_frames
+from pipeline.objectives.parts.sampling import random_frames
 
 
 class Settings(ObjectiveSettings):

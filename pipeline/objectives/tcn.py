@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
-from pipeline.objectives.sampling import frames_at, random_frames, random_one
+from pipeline.objectives.parts.sampling import frames_at, random_frames, random_one
 
 
 class Settings(ObjectiveSettings):

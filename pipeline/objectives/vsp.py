@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
-from pipeline.objectives.sampling import frames_at
+from pipeline.objectives.parts.sampling import frames_at
 
 
 class Settings(ObjectiveSettings):

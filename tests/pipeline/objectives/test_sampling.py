@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 import torch
 
-from pipeline.objectives.sampling import frames_at, random_frames, random_one
+from pipeline.objectives.parts.sampling import frames_at, random_frames, random_one
 
 
 def mask(lengths, longest):
