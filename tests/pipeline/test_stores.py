@@ -1,50 +1,19 @@
 """Stores that do not belong together, and networks that are not there, are refused by name."""
 
-import numpy as np
 import pytest
 from rich.progress import Progress
 
-from pipeline.clip import Clip
 from pipeline.config import InputError
 from pipeline.evaluation import EvaluateConfig
-from pipeline.frame_store import write_frames
-from pipeline.frames import FramesConfig, frame_boxes
 from pipeline.heatmap import RenderConfig
 from pipeline.heatmap_store import write_heatmaps
 from pipeline.methods import System
-from pipeline.modalities.stores import Paths
 from pipeline.results import evaluate_dataset
-from pipeline.sequence import from_clips, write_sequences
-from pipeline.skeleton import load_skeleton
 from pipeline.training import FusionConfig, TrainConfig
 from pipeline.training_runs import fuse_dataset, train_dataset
 
 SMALL = {"width": 32, "heads": 2, "head_width": 16, "mlp_width": 64, "spatial_depth": 1, "temporal_depth": 1}
 QUICK = TrainConfig(epochs=1, passes_per_epoch=1, batch_size=2, device="cpu", model={**SMALL, "cross_depth": 1})
-FRAMES = FramesConfig(size_px=32)
-
-
-class Grey:
-    stamp = ()
-
-    def crops(self, n, frames, box, size_px):
-        return np.full((frames.stop - frames.start, size_px, size_px, 3), 128, np.uint8)
-
-
-@pytest.fixture
-def paths(tmp_path) -> Paths:
-    clips = [
-        Clip(str(n), "wave", "val" if n > 1 else "train", rng.uniform(0, 99, (9, 13, 2)), np.ones((9, 13)), fps=30.0)
-        for n, rng in enumerate(map(np.random.default_rng, range(4)))
-    ]
-    skeleton = load_skeleton("penn_13")
-    sequences = from_clips(clips, dataset="waves", skeleton=skeleton, event_names={}, poses="annotated", labels="none")
-    paths = Paths(*(tmp_path / name for name in ("poses", "heatmaps", "frames")))
-    write_sequences(sequences, paths.poses)
-    write_heatmaps(sequences, paths.poses, paths.heatmaps, RenderConfig(), "synchronous")
-    boxes = frame_boxes(sequences, 0.0, False, FRAMES)
-    write_frames(sequences, paths.poses, paths.frames, Grey(), boxes, FRAMES, "synchronous")
-    return paths
 
 
 def test_pictures_of_another_crop_than_the_heatmaps_are_refused(paths):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pipeline.objectives.base import View
-from pipeline.objectives.registry import make_objective, parse_objective
 from pipeline.objectives.parts.sampling import random_frames
+from pipeline.objectives.registry import make_objective, parse_objective
 from pipeline.objectives.tcn import Objective, Settings, draw_negative, draw_positive, frame_distances
 
 FORMS = ["n_pairs", "triplet"]

@@ -1,0 +1,192 @@
+"""Methods beside LA2DS: one file and one entry; networks that were trained once are not trained again."""
+
+import csv
+import threading
+
+import pytest
+from pydantic import ValidationError
+from rich.progress import Progress
+
+import pipeline.objectives
+from pipeline.config import InputError
+from pipeline.evaluation import EvaluateConfig
+from pipeline.inputs import OWN
+from pipeline.method_tables import applicable, write_table
+from pipeline.methods import encoders, fused, resolve
+from pipeline.objectives.registry import known_objectives
+from pipeline.results import evaluate_dataset
+from pipeline.table import read_rows
+from pipeline.training_runs import fuse_dataset, train_dataset
+
+PRESET = {
+    "seeds": [0],
+    "epochs": 2,
+    "passes_per_epoch": 1,
+    "batch_size": 2,
+    "device": "cpu",
+    "model": {"width": 16, "heads": 1, "head_width": 16, "mlp_width": 16, "spatial_depth": 1, "temporal_depth": 1, "cross_depth": 1},
+    "objective": {"name": "regression_matching", "temperature": 1.0, "scale": "literal"},
+    "modalities": {"rgb": {"model": {"patch_px": 16}}},
+}  # fmt: skip
+FUSION = {"epochs": 1, "passes_per_epoch": 1, "batch_size": 2}
+
+TOY = '''
+"""Embeddings of one moment are near each other: the mean distance of the first frames of two videos."""
+
+from typing import Literal
+
+from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings
+
+
+class Settings(ObjectiveSettings):
+    name: Literal["toy"] = "toy"
+    weight: float = 1.0
+
+
+class Objective(AlignmentObjective):
+    pairs = "two_videos"
+
+    def __init__(self, settings, width):
+        super().__init__()
+        self.weight = settings.weight
+
+    def forward(self, a, b):
+        return self.weight * (a.z[:, 0] - b.z[:, 0]).square().mean()
+'''
+
+
+def train(paths, folder, systems, name="models"):
+    with Progress(disable=True) as progress:
+        return train_dataset(paths, folder / name, folder / "runs", systems, progress)
+
+
+def made(folder):
+    """When each kept network was written."""
+    return {
+        path.name: (path / "curve.json").stat().st_mtime_ns for path in (folder / "runs").iterdir() if path.is_dir()
+    }
+
+
+def test_a_method_is_what_it_changes_of_the_preset():
+    methods = {
+        "TCC": {
+            "objective": {"name": "tcc", "frames": 8},
+            "model": {"cross_attention": False},
+            "fusion": {"epochs": 3},
+        },
+        "sharper": {"objective": {"temperature": 0.1}},
+    }
+    wanted = {OWN: (("pose2d",),), "TCC": (("pose2d",), ("pose2d", "rgb")), "sharper": (("pose2d",),)}
+    own, tcc, both, sharper = resolve(PRESET, methods, wanted, FUSION)
+    assert [each.name for each in (own, tcc, both, sharper)] == ["la2ds", "TCC", "TCC_pose2d+rgb", "sharper"]
+    assert own.config.objective.temperature == 1.0 and own.config.model.cross_attention
+    assert (
+        tcc.config.objective.name == "tcc" and tcc.config.objective.frames == 8
+    )  # nothing of the old objective is left
+    assert not tcc.config.model.cross_attention and tcc.config.model.width == 16
+    assert (own.fusion.epochs, both.fusion.epochs) == (1, 3)
+    assert (sharper.config.objective.temperature, sharper.config.objective.scale) == (0.1, "literal")
+    assert [each.name for each in encoders([own, both])] == ["la2ds", "TCC", "TCC_rgb"] and fused([own, both]) == [both]
+
+
+@pytest.mark.parametrize(
+    "changes, part",
+    [
+        ({"objective": {"name": "nobody"}}, "objectives are"),
+        ({"objective": {"name": "tcc", "sharpness": 1}}, "sharpness"),
+        ({"modle": {}}, "modle"),
+        ({"fusion": {"epoch": 1}}, "epoch"),
+    ],
+)
+def test_a_wrong_method_is_named(changes, part):
+    with pytest.raises(ValidationError, match=part):
+        resolve(PRESET, {"mine": changes}, {"mine": (("pose2d",),)}, FUSION)
+    with pytest.raises(InputError, match=r"got 'other'\. Add it below"):
+        resolve(PRESET, {"mine": changes}, {"other": (("pose2d",),)})
+
+
+def test_a_toy_objective_is_one_file_and_one_entry_and_a_row_of_every_table(paths, tmp_path, monkeypatch):
+    (tmp_path / "toy.py").write_text(TOY)
+    monkeypatch.setattr(pipeline.objectives, "__path__", [*pipeline.objectives.__path__, str(tmp_path)])
+    monkeypatch.setattr("pipeline.training_runs.code_hash", lambda modules: "")  # the file lies outside of the package
+    assert "toy" in known_objectives()
+    wanted = {OWN: (("pose2d",), ("pose2d", "rgb")), "Toy": (("pose2d",), ("pose2d", "rgb"))}
+    systems = resolve(PRESET, {"Toy": {"objective": {"name": "toy", "weight": 2.0}}}, wanted, FUSION)
+    train(paths, tmp_path, systems)
+    models, joint, results = (tmp_path / name for name in ("models", "fused", "results"))
+    with Progress(disable=True) as progress:
+        fuse_dataset(paths, models, joint, tmp_path / "runs", fused(systems), progress)
+        evaluate_dataset(paths, models, joint, results, EvaluateConfig(bootstrap_resamples=9), wanted, progress)
+    with (models / "loss.csv").open() as file:
+        curves = {(row["method"], row["input"]): float(row["loss"]) for row in csv.DictReader(file)}
+    assert set(curves) == {(method, seen) for method in (OWN, "Toy") for seen in ("pose2d", "rgb")}
+    rows = {(row["method"], row["input"]) for row in read_rows(results / "results.csv")}
+    assert {
+        ("Toy", "pose2d"),
+        ("Toy", "pose2d+rgb"),
+        (OWN, "pose2d"),
+        ("untrained", "pose2d"),
+        ("time_only", "time"),
+    } <= rows
+
+
+def test_networks_are_trained_once_whatever_is_asked_for_later(paths, tmp_path):
+    methods = {"literal": {"objective": {"temperature": 0.5}}}
+    train(paths, tmp_path, resolve(PRESET, methods, {OWN: (("pose2d",),)}))
+    first = made(tmp_path)
+    more = resolve({**PRESET, "seeds": [0, 1]}, methods, {OWN: (("pose2d",),), "literal": (("pose2d",),)})
+    train(paths, tmp_path, more, "others")
+    second = made(tmp_path)
+    assert len(first) == 1 and len(second) == 4 and first.items() <= second.items()
+    network = "wave/la2ds/seed_0.safetensors"
+    assert (tmp_path / "models" / network).read_bytes() == (tmp_path / "others" / network).read_bytes()
+    train(paths, tmp_path, resolve({**PRESET, "epochs": 3}, methods, {OWN: (("pose2d",),)}), "longer")
+    assert len(made(tmp_path)) == 5
+
+
+def test_two_at_once_share_the_runs_and_end_in_the_same_networks(paths, tmp_path):
+    systems = resolve({**PRESET, "seeds": [0, 1, 2]}, {}, {OWN: (("pose2d",),)})
+    names = ("one", "two")
+    workers = [threading.Thread(target=train, args=(paths, tmp_path, systems, name)) for name in names]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(made(tmp_path)) == 3
+    for seed in range(3):
+        one, two = (tmp_path / name / f"wave/la2ds/seed_{seed}.safetensors" for name in names)
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_rows_that_a_data_set_cannot_have_are_left_out_and_named():
+    wanted = {OWN: (("pose2d",), ("rgb",)), "Flow": (("flow",),)}
+    rows, notes = applicable(wanted, {"poses", "heatmaps"})
+    assert rows == {OWN: (("pose2d",),)}
+    assert notes == [
+        "la2ds on rgb is left out: this data set has no frames",
+        "Flow on flow is left out: this data set has no frames",
+    ]
+
+
+def test_a_table_has_controls_intervals_and_the_papers_numbers_where_the_data_set_is_the_papers(tmp_path):
+    def score(value):
+        return {"value": value, "low": value - 1, "high": value + 1}
+
+    scores = {
+        name: {variant: {"event_error": score(9.0), "acc_100": score(80.0)} for variant in ("plain", "clock_broken")}
+        for name in ("la2ds", "without-flip", "time_only")
+    }
+    scores["la2ds"]["plain"]["event_error"] |= {"std_over_seeds": 0.5}
+    details = {
+        "dataset": "hands", "poses": "projected", "labels": "human", "notes": [], "scores": {"pour": scores},
+        "actions": {"pour": {"train_videos": 27, "val_videos": 11}},
+    }  # fmt: skip
+    write_table("augmentations", details, "h2o", ["a note"], tmp_path)
+    text = (tmp_path / "augmentations.md").read_text()
+    assert "| LA2DS | 9.0 ± 0.5 [8.0, 10.0] | 9.0 [8.0, 10.0] | 80.0 [79.0, 81.0] |" in text
+    assert "| without-flip, as published | - | - | 67.93 |" in text and "time only" in text and "- a note" in text
+    write_table("augmentations", details, "videos", [], tmp_path)
+    assert "as published" not in (tmp_path / "augmentations.md").read_text()
+    with (tmp_path / "augmentations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 2 * 2 and {row["published"] for row in rows} == {""}
