@@ -3,13 +3,13 @@
 import typer
 
 from commands import add, align, deviations, diff, events, info, search, show, transfer
-from stages import evaluate, extract, film, fit, frames, fuse, project, render, report, train
+from stages import evaluate, extract, film, fit, frames, fuse, project, render, report, table, train
 
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True)
 PANELS = {
     "Your data": (add, info, show, events),
     "What a trained network is good for": (align, transfer, search, deviations),
-    "What a change did": (diff,),
+    "What a change did, and which method does best": (diff, table),
     "Stages, in the order in which `dvc repro` runs them": (
         extract,
         project,

@@ -11,7 +11,10 @@ from pipeline.table import VARIANTS, method_and_input
 from pipeline.tables import LABELS, headline_action
 from pipeline.wording import describe, number, systems, table
 
-COLUMNS = ("system", "method", "input", "metric", "variant", "value", "low", "high", "std_over_seeds", "published")
+COLUMNS = (
+    "system", "method", "input", "condition", "metric", "variant", "value", "low", "high", "std_over_seeds", "published",
+)  # fmt: skip
+OF_CONDITIONS = ("acc_100", "event_error")  # what is shown side by side where there are several
 PUBLISHED = Path(__file__).with_name("paper_results.json")
 
 
@@ -33,26 +36,31 @@ def applicable(wanted: Mapping[str, Inputs], there: Iterable[str]) -> tuple[dict
     return rows, notes
 
 
-def write_table(name: str, details: dict, reader: str | None, notes: Iterable[str], path: Path) -> dict:
+def write_table(
+    name: str, conditions: Mapping[str, dict], reader: str | None, notes: Iterable[str], path: Path
+) -> dict:
     """Write <name>.md, .csv and .json below `path`; returns counts for the summary.
 
-    details: what `evaluate_dataset` wrote of these systems. reader: of the data set; the paper's own numbers of this table on
-    it stand beside ours.
+    conditions: under which videos were seen -> what `evaluate_dataset` wrote of these systems; "" is the only one of most
+    tables. reader: of the data set; the paper's own numbers of this table on it stand beside ours.
     """
     path.mkdir(parents=True, exist_ok=True)
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))["tables"].get(name, {}).get(reader, {})
-    action = headline_action(details)
-    scores = details["scores"][action]
+    first = next(iter(conditions.values()))
+    action = headline_action(first)
     rows = [
         {
             "system": label_of,
             "method": method_and_input(each)[0],
             "input": method_and_input(each)[1],
+            "condition": condition,
             "metric": metric,
             "variant": variant,
             **score,
-            "published": published.get(each, {}).get(metric) if variant == "plain" else None,
+            "published": _printed(published, each, condition, metric, variant),
         }
+        for condition, details in conditions.items()
+        for scores in [details["scores"][action]]
         for each, label_of in systems(scores).items()
         for variant in VARIANTS
         for metric, score in scores[each][variant].items()
@@ -61,37 +69,69 @@ def write_table(name: str, details: dict, reader: str | None, notes: Iterable[st
         out = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         out.writeheader()
         out.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    facts = {"table": name, "dataset": details["dataset"], "action": action, "notes": [*notes, *details["notes"]]}
+    told = [*notes, *dict.fromkeys(note for details in conditions.values() for note in details["notes"])]
+    facts = {"table": name, "dataset": first["dataset"], "action": action, "notes": told}
     write_json(path / f"{name}.json", facts | {"rows": rows})
-    (path / f"{name}.md").write_text(markdown(name, details, published, facts["notes"]), encoding="utf-8")
-    return {"systems": len(systems(scores)), "rows": len(rows)}
+    body = _by_condition(rows) if len(conditions) > 1 else _by_metric(first["scores"][action], published)
+    (path / f"{name}.md").write_text(_framed(name, first, body, told), encoding="utf-8")
+    return {"systems": len({row["system"] for row in rows}), "rows": len(rows)}
 
 
-def markdown(name: str, details: dict, published: Mapping[str, dict], notes: Iterable[str]) -> str:
-    """The table as people read it: plain and clock-broken, with intervals, published numbers in a row of their own."""
-    action = headline_action(details)
-    scores, labels = details["scores"][action], systems(details["scores"][action])
-    known = dict.fromkeys(metric for each in labels for metric in scores[each]["plain"])
-    metrics = [metric for metric in known if not metric.startswith("event_within")]
-    columns = [
-        (metric, variant) for metric in metrics for variant in (VARIANTS if metric == "event_error" else ("plain",))
-    ]
-    header = ["system", *(f"{describe(m)[0]}{', clock-broken' if v != 'plain' else ''}" for m, v in columns)]
-    rows = []
-    for each, of_system in labels.items():
-        rows.append([of_system, *(number(scores[each][v].get(m), m) for m, v in columns)])
-        if paper := published.get(each):
-            rows.append(
-                [f"{of_system}, as published", *(str(paper.get(m, "-")) if v == "plain" else "-" for m, v in columns)]
-            )
-    facts = details["actions"]
-    counts = ", ".join(f"{act} {of['train_videos']} / {of['val_videos']}" for act, of in facts.items())
+def _printed(published: dict, system: str, condition: str, metric: str, variant: str) -> float | None:
+    """The paper's number: of a system's metric, or of its condition, of which the paper prints acc_100 alone."""
+    if variant != "plain" or (condition and metric != "acc_100"):
+        return None
+    return published.get(system, {}).get(condition or metric)
+
+
+def _framed(name: str, details: dict, body: str, notes: Iterable[str]) -> str:
+    counts = ", ".join(f"{act} {of['train_videos']} / {of['val_videos']}" for act, of in details["actions"].items())
     return (
-        f"# {name} on {details['dataset']} ({action})\n\n"
+        f"# {name} on {details['dataset']} ({headline_action(details)})\n\n"
         f"Poses: {details['poses']}; {LABELS[details['labels']]}. Videos, train / val: {counts}. Square brackets: 95 % interval"
-        " over validation videos, the seeds' mean; ±: standard deviation over seeds, where there are several. Event error and"
-        " only it: lower is better. Kendall's tau asks for monotone matches alone, which a clock has.\n\n"
-        + table(header, rows)
+        " over validation videos, the seeds' mean; ±: standard deviation over seeds, where there are several. Of event error"
+        " lower is better, of the rest higher. Kendall's tau asks for monotone matches alone, which a clock and a path have.\n\n"
+        + body
         + "".join(f"\n- {note}" for note in notes)
         + "\n"
     )
+
+
+def _by_metric(scores: dict, published: Mapping[str, dict]) -> str:
+    """A row a system, a column a metric; published numbers in a row of their own."""
+    labels = systems(scores)
+    known = dict.fromkeys(metric for each in labels for metric in scores[each]["plain"])
+    columns = [
+        (metric, variant)
+        for metric in known
+        if not metric.startswith("event_within")
+        for variant in (VARIANTS if metric == "event_error" else ("plain",))
+    ]
+    header = ["system", *(describe(m)[0] + (", clock-broken" if v != "plain" else "") for m, v in columns)]
+    rows = []
+    for each, called in labels.items():
+        rows.append([called, *(number(scores[each][v].get(m), m) for m, v in columns)])
+        if each in published:
+            printed = (_printed(published, each, "", m, v) for m, v in columns)
+            rows.append([f"{called}, as published", *("-" if value is None else str(value) for value in printed)])
+    return table(header, rows)
+
+
+def _by_condition(rows: list[dict]) -> str:
+    """For each metric a table: a row a system, a column a condition."""
+    conditions = list(dict.fromkeys(row["condition"] for row in rows))
+    text = ""
+    for metric in OF_CONDITIONS:
+        cells: dict[str, dict[str, dict]] = {}
+        for row in rows:
+            if (row["metric"], row["variant"]) == (metric, "plain"):
+                cells.setdefault(row["system"], {})[row["condition"]] = row
+        lines = []
+        for called, of_system in cells.items():
+            lines.append([called, *(number(of_system.get(c), metric) for c in conditions)])
+            printed = [of_system[c]["published"] if c in of_system else None for c in conditions]
+            if any(printed):
+                lines.append([f"{called}, as published", *("-" if value is None else str(value) for value in printed)])
+        if lines:
+            text += f"## {describe(metric)[0]}\n\n{table(['system', *conditions], lines)}\n"
+    return text

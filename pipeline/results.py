@@ -54,12 +54,15 @@ class Features:
 
 
 class ActionEvaluation:
-    """The validation of one action: the same frames, plain and clock-broken, for every system."""
+    """The validation of one action: the same frames, plain and clock-broken, for every system.
 
-    def __init__(self, stores: Stores, action: str, config: EvaluateConfig):
+    shown: the stores that validation videos are taken from; of the same sequences as `stores`.
+    """
+
+    def __init__(self, stores: Stores, shown: Stores, action: str, config: EvaluateConfig):
         # Actions are different videos, so they get different resamples and windows.
         self.config = config.model_copy(update={"seed": zlib.crc32(f"{config.seed} {action}".encode())})
-        self.stores, self.sequences, self.action = stores, stores.sequences, action
+        self.stores, self.sequences, self.action = {"train": stores, "val": shown}, stores.sequences, action
         self.numbers = {split: self.sequences.where(action, split) for split in ("train", "val")}
         self.train = labelled_clips(self.sequences, self.numbers["train"])
         self.val = labelled_clips(self.sequences, self.numbers["val"])
@@ -73,10 +76,10 @@ class ActionEvaluation:
         yield Features("time_only", 0, *(time_only(c.lengths) for c in clips))
         train, plain = (self._raw_pose(split) for split in ("train", "val"))
         yield Features("raw_pose", 0, train, plain, plain[self.source])
-        if frames := self.stores.frames:
+        if all(stores.frames for stores in self.stores.values()):
             train, plain = (
-                np.concatenate([raw_rgb(frames.frames(self.sequences.frames(n))) for n in self.numbers[split]])
-                for split in ("train", "val")
+                np.concatenate([raw_rgb(stores.frames.frames(self.sequences.frames(n))) for n in self.numbers[split]])
+                for split, stores in self.stores.items()
             )
             yield Features("raw_rgb", 0, train, plain, plain[self.source])
 
@@ -84,20 +87,20 @@ class ActionEvaluation:
         self, method: str, modalities: Input, networks: dict[int, Path], control: bool
     ) -> Iterator[Features]:
         """The trained networks of a method on an input, of every seed; with `control` also what they were before training."""
-        sources = load_modalities(modalities, self.stores).values()
+        sources = {split: load_modalities(modalities, stores).values() for split, stores in self.stores.items()}
 
-        def fetch(n: int) -> tuple[np.ndarray, ...]:
-            return tuple(source.original(n) for source in sources)
+        def fetch(split: str, i: int) -> tuple[np.ndarray, ...]:
+            return tuple(source.original(self.numbers[split][i]) for source in sources[split])
 
         def fetch_broken(i: int) -> tuple[np.ndarray, ...]:
             n = self.numbers["val"][i]
-            return tuple(source.original(n, self.indices[i]) for source in sources)
+            return tuple(source.original(n, self.indices[i]) for source in sources["val"])
 
         for seed, path in networks.items():
             for name in (method, UNTRAINED) if control else (method,):
                 network = load_network(path, trained=name != UNTRAINED).to(pick_device())
                 train, plain = (
-                    embed(network, clips.lengths, lambda i, split=split: fetch(self.numbers[split][i]))
+                    embed(network, clips.lengths, lambda i, split=split: fetch(split, i))
                     for split, clips in (("train", self.train), ("val", self.val))
                 )
                 broken = embed(network, self.broken.lengths, fetch_broken)
@@ -125,8 +128,9 @@ class ActionEvaluation:
         numbers = self.numbers[split]
         frames = np.concatenate([np.arange(s.start, s.stop) for s in map(self.sequences.frames, numbers)])
         offsets = np.concatenate([[0], np.cumsum(self.sequences.lengths[numbers])])
-        joints, confidence = self.sequences.joints[frames], self.sequences.confidence[frames]
-        return raw_pose(joints, confidence, self.stores.heatmaps.boxes[numbers], offsets)
+        sequences = self.stores[split].sequences
+        joints, confidence = sequences.joints[frames], sequences.confidence[frames]
+        return raw_pose(joints, confidence, self.stores[split].heatmaps.boxes[numbers], offsets)
 
 
 def evaluate_dataset(
@@ -137,18 +141,22 @@ def evaluate_dataset(
     config: EvaluateConfig,
     wanted: Mapping[str, Sequence[Input]],
     progress: Progress,
+    shown: Paths | None = None,
 ) -> dict:
     """Write results.csv, details.json, embeddings/ and actions/ for one data set; returns counts for the summary.
 
-    models, fused: networks of one modality, and of several. wanted: method -> its inputs. Actions that an interrupted run finished are kept.
+    models, fused: networks of one modality, and of several. wanted: method -> its inputs. shown: stores of the same
+    sequences, seen otherwise, that validation videos are taken from. Actions that an interrupted run finished are kept.
     """
     seen = {name for inputs in wanted.values() for modalities in inputs for name in modalities}
     modalities = tuple(name for name in STORES if name in seen)
     stores = paths.open(modalities)
+    seen_otherwise = stores if shown is None else shown.open(modalities)
     sequences = stores.sequences
     check(models, paths.made_from(modalities))
     check(fused, {"models": models})
     made_from = paths.made_from(modalities) | {"models": models, "fused": fused}
+    made_from |= {} if shown is None else {f"shown_{name}": at for name, at in shown.made_from(modalities).items()}
     contents = {name: content_hash(source) for name, source in made_from.items()}
     names = {system(method, label(m)): (method, m) for method, inputs in wanted.items() for m in inputs}
     partial = open_partial(path, {"config": config.model_dump(mode="json"), "systems": list(names), **contents})
@@ -161,7 +169,7 @@ def evaluate_dataset(
             networks = {
                 each: _networks((fused if len(each[1]) > 1 else models) / action / name) for name, each in names.items()
             }
-            _evaluate_action(ActionEvaluation(stores, action, config), networks, partial)
+            _evaluate_action(ActionEvaluation(stores, seen_otherwise, action, config), networks, partial)
         progress.advance(task)
     scores, facts = {}, {}
     for action in actions:

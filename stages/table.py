@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import Field
 
 from pipeline.config import Config, InputError
+from pipeline.corruption import Corruption, write_corrupted
 from pipeline.evaluation import EvaluateConfig
 from pipeline.frame_store import UNUSED
+from pipeline.heatmap import RenderConfig
 from pipeline.inputs import Inputs
 from pipeline.method_tables import applicable, write_table
 from pipeline.methods import fused
 from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
+from pipeline.projection import ProjectConfig
 from pipeline.results import evaluate_dataset
 from pipeline.sequence import read_sequences
 from pipeline.training_runs import fuse_dataset, train_dataset
@@ -37,9 +41,17 @@ app = typer.Typer(add_completion=False)
 
 
 class TableEntry(Config):
-    """An entry below `tables`. rows: method -> inputs."""
+    """An entry below `tables`. rows: method -> inputs. trained, shown: with what made worse networks are trained, and what is
+    made worse of the videos they are shown then; by name, nothing by default."""
 
     rows: dict[str, Inputs]
+    trained: dict[str, Corruption] = Field(default_factory=lambda: {"": Corruption()})
+    shown: dict[str, Corruption] = Field(default_factory=lambda: {"": Corruption()})
+
+    @property
+    def pictures(self) -> bool:
+        """Nothing is made worse of pictures, so that a table of worse poses has none."""
+        return {*self.trained, *self.shown} == {""}
 
 
 @app.command("table", help=__doc__)
@@ -55,26 +67,47 @@ def main(
     started = time.monotonic()
     settings = Params(params)
     entry, config = settings.dataset(dataset), settings.section("evaluate", EvaluateConfig)
-    rows, notes = applicable(settings.section(f"tables.{name}", TableEntry).rows, _there(dataset))
+    wanted = settings.section(f"tables.{name}", TableEntry)
+    rows, notes = applicable(wanted.rows, _there(dataset, wanted.pictures))
     systems = systems_of(settings, dataset, rows=rows, preset=preset, seeds=_numbers(seeds), stage_two=True)
     out = out or TABLES / dataset / name
-    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset, EXTRACTED / dataset)
-    models, joint, results = (out / part for part in ("models", "fused", "results"))
-    with progress_bar("frames") as progress:
-        train_dataset(paths, models, RUNS, systems, progress)
-        fuse_dataset(paths, models, joint, RUNS, fused(systems), progress)
-    with progress_bar("actions") as progress:
-        evaluate_dataset(paths, models, joint, results, config, rows, progress)
-    details = json.loads((results / "details.json").read_text(encoding="utf-8"))
-    done = write_table(name, details, entry.source.get("reader"), notes, out)
+    stores = _Stores(settings, dataset, out)
+    conditions = {}
+    with progress_bar("frames and actions") as progress:
+        for trained, how in wanted.trained.items():
+            paths, folder = stores.of(how), out / f"trained_{trained}"
+            train_dataset(paths, folder / "models", RUNS, systems, progress)
+            fuse_dataset(paths, folder / "models", folder / "fused", RUNS, fused(systems), progress)
+            for shown, how_shown in wanted.shown.items():
+                results, other = folder / f"shown_{shown}", None if how_shown == how else stores.of(how_shown)
+                networks = (folder / "models", folder / "fused")
+                evaluate_dataset(paths, *networks, results, config, rows, progress, other)
+                details = json.loads((results / "details.json").read_text(encoding="utf-8"))
+                conditions["_".join(filter(None, (trained, shown)))] = details
+    done = write_table(name, conditions, entry.source.get("reader"), notes, out)
     typer.echo((out / f"{name}.md").read_text(encoding="utf-8"))
     summary(started, dataset=dataset, table=name, **done, out=out / f"{name}.md")
 
 
-def _there(dataset: str) -> set[str]:
+class _Stores:
+    """The stores of a data set, as they are and made worse."""
+
+    def __init__(self, settings: Params, dataset: str, folder: Path):
+        self.paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset, EXTRACTED / dataset)
+        self.folder = folder
+        self.to_2d, self.render = settings.section("project", ProjectConfig), settings.section("render", RenderConfig)
+
+    def of(self, how: Corruption) -> Paths:
+        if not (how.missing or how.noise):
+            return self.paths
+        folder = self.folder / f"poses_{how.missing:g}_{how.noise:g}_{how.seed}"
+        return write_corrupted(self.paths, folder, how, self.to_2d, self.render)
+
+
+def _there(dataset: str, pictures: bool) -> set[str]:
     """The stores that networks of a data set can be made from."""
     found = {"poses", "heatmaps"}
-    found |= set() if (FRAMES / dataset / UNUSED).is_file() else {"frames"}
+    found |= {"frames"} if pictures and not (FRAMES / dataset / UNUSED).is_file() else set()
     return found | ({"extracted"} if read_sequences(EXTRACTED / dataset).joints.shape[-1] == 3 else set())
 
 

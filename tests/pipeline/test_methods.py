@@ -181,11 +181,11 @@ def test_a_table_has_controls_intervals_and_the_papers_numbers_where_the_data_se
         "dataset": "hands", "poses": "projected", "labels": "human", "notes": [], "scores": {"pour": scores},
         "actions": {"pour": {"train_videos": 27, "val_videos": 11}},
     }  # fmt: skip
-    write_table("augmentations", details, "h2o", ["a note"], tmp_path)
+    write_table("augmentations", {"": details}, "h2o", ["a note"], tmp_path)
     text = (tmp_path / "augmentations.md").read_text()
     assert "| LA2DS | 9.0 ± 0.5 [8.0, 10.0] | 9.0 [8.0, 10.0] | 80.0 [79.0, 81.0] |" in text
     assert "| without-flip, as published | - | - | 67.93 |" in text and "time only" in text and "- a note" in text
-    write_table("augmentations", details, "videos", [], tmp_path)
+    write_table("augmentations", {"": details}, "videos", [], tmp_path)
     assert "as published" not in (tmp_path / "augmentations.md").read_text()
     with (tmp_path / "augmentations.csv").open() as file:
         rows = list(csv.DictReader(file))
