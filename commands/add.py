@@ -56,6 +56,7 @@ def main(
     check_name(params, name, replace)
     old = (Params(params).content.get("datasets") or {}).get(name) or {}
     seen = parse(inputs) if inputs else old.get("inputs") or [["pose2d"]]
+    methods = old.get("methods") or {}
     source = make_source(
         path,
         {"reader": reader} if reader else recognise(path, by_folder=action is None),
@@ -71,10 +72,10 @@ def main(
         source["events"] = events_settings(events, source, names)
     config = parse_source(source, "the new entry")
     preview = _checked(config, name)
-    if needs_pictures(seen):
+    if any(needs_pictures(each) for each in (seen, *methods.values())):
         video_pictures(preview)  # an error where a sequence has no video
     dropped = {key: value for key, value in (old.get("source") or {}).items() if key not in source}
-    set_dataset(params, name, {"preset": preset, "inputs": seen, "source": source})
+    set_dataset(params, name, {"preset": preset, "inputs": seen, "methods": methods, "source": source})
     for line in advice(preview, preset, batch_size):
         typer.echo(f"warning: {line}", err=True)
     if dropped:

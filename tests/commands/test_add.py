@@ -112,6 +112,7 @@ def test_videos_become_an_entry_and_all_other_lines_stay(project):
     assert entry == {
         "preset": "quick",
         "inputs": [["pose2d"]],
+        "methods": {},
         "source": {
             "reader": "videos", "root": "clips", "pattern": r".+\.(mp4|avi|mov|mkv|webm|m4v)", "action": "squat",
             "estimator": {"name": "mediapipe"}, "val_fraction": 0.3, "seed": 0,

@@ -64,5 +64,6 @@ def test_the_entries_of_the_readme_are_valid():
     entries = yaml.safe_load(block)["datasets"]
     assert len(entries) >= 3
     for name, entry in entries.items():
+        assert set(entry) == {"preset", "inputs", "methods", "source"}  # DVC asks for each
         assert entry["preset"] in PARAMS.content["presets"]
         parse_source(DatasetEntry(**entry).source, name)
