@@ -26,7 +26,7 @@ def bridge(joints: np.ndarray, confidence: np.ndarray, max_gap: int) -> int:
 
 
 def fill(joints: np.ndarray, seen: np.ndarray) -> None:
-    """Put every missing joint, in place, on a straight line in time between the frames that show it; held at the ends.
+    """Put missing joints, in place, on a straight line in time between the frames that show them; held at the ends.
 
     seen: (T, K). A joint that no frame shows is left as it is.
     """

@@ -16,8 +16,8 @@ from pipeline.augmentation import AugmentationConfig, Augmented
 class Modality(Protocol):
     """One modality of the sequences of a data set, each called by its number n in the pose store.
 
-    shape: of a frame as the network sees it; (C, S, S) for a grid, (K, 2 or 3) for coordinates of joints. limbs: pairs of
-    joints, for coordinates; else none.
+    shape: of a frame as the network sees it; (C, S, S) for a grid, (K, 2 or 3) for coordinates of joints. limbs: pairs
+    of joints, for coordinates; else none.
     """
 
     shape: tuple[int, ...]

@@ -1,7 +1,7 @@
 """`pose3d`, `joints2d`: coordinates of the joints, normalised frame by frame (Kwon et al., CVPR 2022: what CASA sees).
 
-The unit is the length of the torso, `zaxis` of the skeleton; its first joint is the origin. Joints that a frame does not
-show are interpolated in time; one that no frame of a sequence shows lies at the origin.
+The unit is the length of the torso, `zaxis` of the skeleton; its first joint is the origin. Joints that a frame does
+not show are interpolated in time; one that no frame of a sequence shows lies at the origin.
 
 Shapes: T frames of a sequence, N of its augmented version, K joints, d axes (2 or 3).
 """
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Coordinates:
-    """fetch: n -> (T, K, d) normalised joints, NaN if never seen. renew: normalises joints that augmentation has moved."""
+    """fetch: n -> (T, K, d) normalised joints, NaN if never seen. renew: normalises what augmentation has moved."""
 
     fetch: Callable[[int], np.ndarray]
     renew: Callable[[np.ndarray], np.ndarray]
@@ -119,12 +119,13 @@ def in_body_axes(joints: np.ndarray, confidence: np.ndarray, skeleton: Skeleton)
 
 
 def in_torso_lengths(joints: np.ndarray, confidence: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """What of CASA's normalisation a picture admits, (T, K, 2): the origin moves with the body and the unit is the torso.
+    """What of CASA's normalisation a picture admits, (T, K, 2): the origin moves with the body, the unit is the torso.
 
-    The unit is one for the sequence, its median: a torso that leans towards the camera looks short, and a frame divided by
-    it would show a giant. Nothing is turned: that a body lies is seen in the picture. Each end of the torso is the middle
-    of `zaxis`'s joint and its partner on the other side, as far as the sequence shows them, since half a body is often
-    hidden. If an end is never seen, the origin is the middle of all joints and the unit their root mean square distance.
+    The unit is one for the sequence, its median: a torso that leans towards the camera looks short, and a frame divided
+    by it would show a giant. Nothing is turned: that a body lies is seen in the picture. Each end of the torso is the
+    middle of `zaxis`'s joint and its partner on the other side, as far as the sequence shows them, since half a body is
+    often hidden. If an end is never seen, the origin is the middle of all joints, the unit their root mean square
+    distance from it.
     """
     joints = filled(joints, confidence > 0)
     known = ~np.isnan(joints).any(axis=(0, 2))

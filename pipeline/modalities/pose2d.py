@@ -1,4 +1,7 @@
-"""`pose2d`, `pose2d-joints`, `pose2d-limbs`: joint and limb heatmaps, both or one; the augmented ones are drawn from augmented skeletons (paper section 3.2)."""
+"""`pose2d`, `pose2d-joints`, `pose2d-limbs`: joint and limb heatmaps, both or one of them.
+
+The augmented ones are drawn from augmented skeletons (paper section 3.2).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

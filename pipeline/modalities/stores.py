@@ -29,7 +29,7 @@ class Stores(NamedTuple):
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the stores of a data set lie that networks are trained on and embed. extracted: None where there is none."""
+    """Where the stores of a data set lie that networks are trained on and embed; extracted: None without."""
 
     poses: Path
     heatmaps: Path

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pipeline.config import InputError
 from pipeline.models.attention import Block
-from pipeline.models.positions import TemporalPositions
+from pipeline.models.positions import Positions
 
 # What the spatial transformer keeps for the backward pass is about 80 kB a token and 4 blocks of width 192, which is what
 # `num_tokens` counts in: beyond TOKENS in one call it goes through the frames block by block, and computes each block
@@ -82,12 +82,21 @@ class SpatialMLP(nn.Module):
         return self.mlp(x)
 
 
+class Flat(nn.Module):
+    """The numbers of a frame as they are: CASA's tokens."""
+
+    num_tokens = 0  # nothing to keep for the backward pass
+
+    def forward(self, x: Float[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
+        return x.flatten(1)
+
+
 class TemporalTransformer(nn.Module):
     """Frame vectors of a sequence attend to each other."""
 
     def __init__(
         self,
-        positions: TemporalPositions | None,
+        positions: Positions | None,
         *,
         width: int,
         depth: int,
@@ -102,7 +111,7 @@ class TemporalTransformer(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T D"], lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
         if self.positions is not None:
-            x = x + self.positions(lengths)
+            x = self.positions(x, lengths)
         for block in self.blocks:
             x = block(x, keep)
         return self.norm(x)
