@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from pipeline.config import Config, InputError
 from pipeline.models.pretrained import BackboneConfig
 
-OF_COORDINATES = ("flat", "mlp")  # the values of `spatial` that take coordinates of joints
+# The values of `spatial` that take only frames which are grids of pixels, or only coordinates of joints.
+GRIDS, GRAPHS = ("transformer", "pretrained"), ("graph_convolution", "graph_transformer")
 LEAST_HEAD_WIDTH = 5
 
 
@@ -16,7 +17,8 @@ class ModelConfig(Config):
     """The defaults are the paper's network; the switches below `cross_depth` are its ablations (Table 1) and its peers.
 
     CASA (Kwon et al., 2022) is `spatial: flat`, `width`, `heads` and `head_width: null`, `temporal_transformer: false`,
-    `positions: sine`, `cross_layers: self_cross`.
+    `positions: sine`, `cross_layers: self_cross`; STGCN+CASA the last three with `spatial: graph_convolution`; LA2DS♥
+    (Table 12) the defaults with `spatial: graph_transformer`.
     """
 
     width: int | None = Field(192, gt=0)  # None: as many as a frame has numbers, which `spatial: flat` takes for tokens
@@ -29,7 +31,9 @@ class ModelConfig(Config):
     temporal_depth: int = Field(4, ge=0)
     cross_depth: int = Field(4, ge=0)
     max_frames: int | None = Field(None, gt=0)  # None: the longest training sequence
-    spatial: Literal["transformer", "mlp", "pretrained", "flat"] = "transformer"
+    spatial: Literal["transformer", "mlp", "pretrained", "flat", "graph_convolution", "graph_transformer"] = (
+        "transformer"
+    )
     backbone: BackboneConfig = BackboneConfig()  # of `spatial: pretrained`
     temporal_transformer: bool = True
     cross_attention: bool = True

@@ -12,9 +12,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from pipeline.config import InputError
-from pipeline.models.config import OF_COORDINATES, BranchSpec, ModelConfig, sized
+from pipeline.models.config import GRAPHS, GRIDS, BranchSpec, ModelConfig, sized
 from pipeline.models.cross_attention import CrossAttention
 from pipeline.models.fusion import Fusion
+from pipeline.models.graph_convolution import GraphConvolution
+from pipeline.models.graph_transformer import GraphTransformer
 from pipeline.models.heads import ProjectionHead
 from pipeline.models.positions import Positions, SinePositions, TemporalPositions
 from pipeline.models.pretrained import PretrainedImage
@@ -123,10 +125,12 @@ def _spatial(spec: BranchSpec, load: bool) -> nn.Module:
         return Flat()
     if config.spatial == "mlp":
         return SpatialMLP(shape, config.width)
+    if config.spatial in GRAPHS:
+        return _graph(spec)
     if len(shape) != 3:
         raise InputError(
             f"Expected frames that are grids of pixels for spatial: {config.spatial}, but got {shape[0]} joints. Choose"
-            f" another for this modality: {', '.join(OF_COORDINATES)}."
+            f" flat, mlp, {' or '.join(GRAPHS)} for this modality."
         )
     num_channels, size_px = shape[:2]
     if config.spatial == "pretrained":
@@ -142,3 +146,27 @@ def _spatial(spec: BranchSpec, load: bool) -> nn.Module:
         head_width=config.head_width,
         mlp_width=config.mlp_width,
     )
+
+
+def _graph(spec: BranchSpec) -> nn.Module:
+    config, shape = spec.config, spec.shape
+    if len(shape) != 2:
+        raise InputError(
+            f"Expected coordinates of joints for spatial: {config.spatial}, but got a grid of pixels. Choose mlp or"
+            f" {' or '.join(GRIDS)} for this modality."
+        )
+    if config.spatial == "graph_transformer":
+        return GraphTransformer(
+            shape,
+            config.positional_encoding,
+            width=config.width,
+            depth=config.spatial_depth,
+            heads=config.heads,
+            head_width=config.head_width,
+        )
+    if not spec.limbs or not config.spatial_depth:
+        raise InputError(
+            f"Expected a skeleton with limbs and a spatial_depth of 1 or more for spatial: graph_convolution, but got"
+            f" {len(spec.limbs)} and {config.spatial_depth}."
+        )
+    return GraphConvolution(shape, spec.limbs, config.width, config.spatial_depth)

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from pipeline.config import InputError
 from pipeline.models.attention import Block
+from pipeline.models.graph_convolution import GraphConvolution
 from pipeline.models.positions import Positions
 
 # What the spatial transformer keeps for the backward pass is about 80 kB a token and 4 blocks of width 192, which is what
@@ -120,7 +121,8 @@ class TemporalTransformer(nn.Module):
 class ViViT(nn.Module):
     """Concatenated frames of B sequences -> (B, T, D), padded; only real frames pass the spatial part.
 
-    Frames are (F, C, S, S) uint8, or (F, ...) floats as they are. input_px: the side to which a grid is shrunk first.
+    Frames are (F, C, S, S) uint8, or (F, ...) floats as they are. The spatial part sees them one by one; that of ST-GCN,
+    which is one over time as well, sequence by sequence. input_px: the side to which a grid is shrunk first.
     """
 
     def __init__(self, spatial: nn.Module, temporal: TemporalTransformer | None, centered: bool, input_px: int | None):
@@ -128,13 +130,15 @@ class ViViT(nn.Module):
         self.spatial, self.temporal, self.centered, self.input_px = spatial, temporal, centered, input_px
 
     def forward(self, frames: Tensor, lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
-        tokens = self._tokens(frames)
+        tokens = self._tokens(frames, lengths)
         if self.centered:
             tokens = torch.cat([own - own.mean(dim=0) for own in tokens.split(lengths.tolist())])
         x = pad(tokens, lengths)
         return x if self.temporal is None else self.temporal(x, lengths, keep)
 
-    def _tokens(self, frames: Tensor) -> Float[Tensor, "F D"]:
+    def _tokens(self, frames: Tensor, lengths: Int64[Tensor, " B"]) -> Float[Tensor, "F D"]:
+        if isinstance(self.spatial, GraphConvolution):
+            return self.spatial(frames, lengths)
         if len(frames) * self.spatial.num_tokens <= TOKENS:
             return self._frame_tokens(frames)
         blocks = frames.split(max(1, TOKENS_PER_BLOCK // self.spatial.num_tokens))
