@@ -28,6 +28,7 @@ class AugmentationConfig(Config):
     flip_exchanges_sides: bool = True
     position_prob: float = Field(0.3, ge=0, le=1)
     position_px: float = Field(1.0, ge=0)
+    position_torso: float = Field(0.1, ge=0)  # of coordinates, in lengths of the torso: CASA's
     smooth_frames: float = Field(0.0, ge=0)  # std of a Gaussian over time that makes the noise smooth; 0 is IID
     brightness: float = Field(32, ge=0, le=255)  # of pictures: shifted by up to so many grey levels of 255
     contrast: float = Field(0.5, ge=0, lt=1)  # of pictures: a factor within 1 +- this
@@ -67,14 +68,14 @@ def augment(
     uv, confidence = uv[index], confidence[index]
     if skeleton.chains and rng.random() < config.orientation_prob:
         chain = list(skeleton.chains.values())[rng.integers(len(skeleton.chains))]
-        angles = config.orientation_rad * _noise((len(uv),), config.smooth_frames, rng)
+        angles = config.orientation_rad * noise((len(uv),), config.smooth_frames, rng)
         angles = angles * (confidence[:, chain[0]] > 0)  # a missing joint is no place to turn about
         uv = rotate_chain(uv, chain, angles, px_per_cell)
     flipped = rng.random() < config.flip_prob
     if flipped:
         uv, confidence = flip(uv, confidence, size_px, skeleton.mirrored if config.flip_exchanges_sides else None)
     if rng.random() < config.position_prob:
-        uv = uv + config.position_px * _noise(uv.shape, config.smooth_frames, rng)
+        uv = uv + config.position_px * noise(uv.shape, config.smooth_frames, rng)
     return Augmented(uv.astype(np.float32), confidence, index, flipped)
 
 
@@ -112,12 +113,12 @@ def flip(
     return (uv, confidence) if mirrored is None else (uv[:, mirrored], confidence[:, mirrored])
 
 
-def _noise(shape: tuple[int, ...], smooth_frames: float, rng: np.random.Generator) -> np.ndarray:
+def noise(shape: tuple[int, ...], smooth_frames: float, rng: np.random.Generator) -> np.ndarray:
     """Standard normal noise, IID or smooth over the first axis with the same variance."""
-    noise = rng.standard_normal(shape, dtype=np.float32)
+    drawn = rng.standard_normal(shape, dtype=np.float32)
     if smooth_frames:
-        smooth = gaussian_filter1d(noise, smooth_frames, axis=0, mode="wrap")
+        smooth = gaussian_filter1d(drawn, smooth_frames, axis=0, mode="wrap")
         impulse = np.zeros(shape[0])
         impulse[0] = 1
-        noise = smooth / np.linalg.norm(gaussian_filter1d(impulse, smooth_frames, mode="wrap"))
-    return noise.astype(np.float32)
+        drawn = smooth / np.linalg.norm(gaussian_filter1d(impulse, smooth_frames, mode="wrap"))
+    return drawn.astype(np.float32)

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from pipeline.models.network import AlignmentNetwork, BranchSpec, ModelConfig
+from pipeline.models.config import BranchSpec, ModelConfig
+from pipeline.models.network import AlignmentNetwork
 from pipeline.store import write_json
 
 PROGRESS = "progress.json"
@@ -50,7 +51,7 @@ def save_network(network: AlignmentNetwork, seed: int, path: Path) -> None:
     tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(tensors, path.with_suffix(".safetensors"))
     branches = {
-        name: {"model": spec.config.model_dump(mode="json"), "shape": list(spec.shape)}
+        name: {"model": spec.config.model_dump(mode="json"), "shape": list(spec.shape), "limbs": list(spec.limbs)}
         for name, spec in network.specs.items()
     }
     write_json(path.with_suffix(".json"), {"branches": branches, "max_frames": network.max_frames, "seed": seed})
@@ -60,7 +61,9 @@ def load_network(path: Path, trained: bool = True) -> AlignmentNetwork:
     """Read what `save_network` wrote; with trained=False, the network as it was before any training (a control)."""
     found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     specs = {
-        name: BranchSpec(ModelConfig(**branch["model"]), tuple(branch["shape"]))
+        name: BranchSpec(
+            ModelConfig(**branch["model"]), tuple(branch["shape"]), tuple(map(tuple, branch.get("limbs", ())))
+        )
         for name, branch in found["branches"].items()
     }
     network = new_network(specs, found["max_frames"], found["seed"], load=not trained)

@@ -25,6 +25,17 @@ def bridge(joints: np.ndarray, confidence: np.ndarray, max_gap: int) -> int:
     return len(frame)
 
 
+def fill(joints: np.ndarray, seen: np.ndarray) -> None:
+    """Put missing joints, in place, on a straight line in time between the frames that show them; held at the ends.
+
+    seen: (T, K). A joint that no frame shows is left as it is.
+    """
+    for k in np.flatnonzero(seen.any(axis=0) & ~seen.all(axis=0)):
+        missing, known = np.flatnonzero(~seen[:, k]), np.flatnonzero(seen[:, k])
+        for axis in range(joints.shape[2]):
+            joints[missing, k, axis] = np.interp(missing, known, joints[known, k, axis])
+
+
 def smooth(joints: np.ndarray, confidence: np.ndarray, sigma: float) -> np.ndarray:
     """The straight line that fits a joint best around each frame, weighted by confidence and a Gaussian of sigma frames.
 

@@ -8,7 +8,16 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pipeline.config import InputError
 
 # Each modality, and the store that it is made from. A new one: a line here and its file in `pipeline/modalities`.
-STORES = {"pose2d": "heatmaps", "rgb": "frames", "flow": "frames"}
+# An input names its modalities in this order, and a fused network is as wide as the first.
+STORES = {
+    "pose2d": "heatmaps",
+    "pose2d-joints": "heatmaps",
+    "pose2d-limbs": "heatmaps",
+    "joints2d": "poses",
+    "pose3d": "extracted",
+    "rgb": "frames",
+    "flow": "frames",
+}
 
 OWN, UNTRAINED = "la2ds", "untrained"
 CONTROLS = {

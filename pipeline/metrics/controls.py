@@ -8,6 +8,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from pipeline.gaps import fill
+
 PICTURE_PX = 12  # the side of what raw_rgb compares
 
 
@@ -28,11 +30,7 @@ def raw_pose(joints: np.ndarray, confidence: np.ndarray, boxes: np.ndarray, offs
     seen = confidence > 0
     pose[~seen] = 0
     for start, stop in pairwise(offsets):
-        part, visible = pose[start:stop], seen[start:stop]
-        for k in np.flatnonzero(visible.any(axis=0) & ~visible.all(axis=0)):
-            missing, known = np.flatnonzero(~visible[:, k]), np.flatnonzero(visible[:, k])
-            for axis in range(2):
-                part[missing, k, axis] = np.interp(missing, known, part[known, k, axis])
+        fill(pose[start:stop], seen[start:stop])
     return pose.reshape(len(pose), -1).astype(np.float32)
 
 

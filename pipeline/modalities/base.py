@@ -16,10 +16,12 @@ from pipeline.augmentation import AugmentationConfig, Augmented
 class Modality(Protocol):
     """One modality of the sequences of a data set, each called by its number n in the pose store.
 
-    shape: of a frame as the network sees it; (C, S, S) for a grid.
+    shape: of a frame as the network sees it; (C, S, S) for a grid, (K, 2 or 3) for coordinates of joints. limbs: pairs
+    of joints, for coordinates; else none.
     """
 
     shape: tuple[int, ...]
+    limbs: tuple[tuple[int, int], ...]
 
     def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
         """(T, *shape) of a whole sequence: uint8 for a grid, which the network scales to [0, 1], else float32.

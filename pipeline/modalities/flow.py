@@ -27,6 +27,7 @@ class Flow:
     fetch: Callable[[int], np.ndarray]
     crops: Callable[[int], np.ndarray]
     shape: tuple[int, int, int]
+    limbs: tuple[tuple[int, int], ...] = ()
 
     def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
         return self.fetch(n) if index is None else optical_flow(self.crops(n)[index])

@@ -1,4 +1,7 @@
-"""`pose2d`: joint and limb heatmaps; the augmented ones are drawn from augmented skeletons (paper section 3.2)."""
+"""`pose2d`, `pose2d-joints`, `pose2d-limbs`: joint and limb heatmaps, both or one of them.
+
+The augmented ones are drawn from augmented skeletons (paper section 3.2).
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +12,8 @@ import torch
 from torch import Tensor
 
 from pipeline.augmentation import AugmentationConfig, Augmented
-from pipeline.heatmap import grid_sigma, render, render_torch
+from pipeline.config import InputError
+from pipeline.heatmap import Channels, grid_sigma, num_channels, render, render_torch
 from pipeline.modalities.base import joined
 from pipeline.modalities.stores import Stores
 from pipeline.skeleton import Skeleton
@@ -22,8 +26,9 @@ class Pose2D:
     fetch: Callable[[int], np.ndarray]
     sigma: np.ndarray
     skeleton: Skeleton
-    channels: str
+    channels: Channels
     shape: tuple[int, int, int]
+    limbs: tuple[tuple[int, int], ...] = ()
 
     def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
         return self.fetch(n) if index is None else self.fetch(n)[index]
@@ -51,13 +56,25 @@ class Pose2D:
         return joined([self.original(n) for n in numbers], device), augmented
 
 
-def load(stores: Stores) -> Pose2D:
-    """Heatmaps that were read once stay in memory (C * S * S bytes a frame)."""
+def load(stores: Stores, part: Channels | None = None) -> Pose2D:
+    """Heatmaps that were read once stay in memory (C * S * S bytes a frame).
+
+    part: `joints` or `limbs` alone of those that were drawn (paper Table 2); raises InputError where they were not.
+    """
     sequences, store = stores.sequences, stores.heatmaps
+    skeleton, drawn, size_px = sequences.skeleton, store.config.channels, store.config.size_px
+    channels = part or drawn
+    if channels not in (drawn, *drawn.split("+")):
+        raise InputError(
+            f"Expected heatmaps of {part} for the input pose2d-{part}, but those in {store.path} show {drawn}."
+            " Set render.channels to joints+limbs."
+        )
+    first = skeleton.num_joints if (channels, drawn) == ("limbs", "joints+limbs") else 0
+    kept = slice(first, first + num_channels(skeleton, channels))
     return Pose2D(
-        fetch=cache(lambda n: store.frames(sequences.frames(n))),
+        fetch=cache(lambda n: np.ascontiguousarray(store.frames(sequences.frames(n))[:, kept])),
         sigma=grid_sigma(store.boxes, store.config),
-        skeleton=sequences.skeleton,
-        channels=store.config.channels,
-        shape=(store.num_channels, store.config.size_px, store.config.size_px),
+        skeleton=skeleton,
+        channels=channels,
+        shape=(kept.stop - kept.start, size_px, size_px),
     )

@@ -1,12 +1,21 @@
 """The modalities by name."""
 
 from collections.abc import Iterable
+from functools import partial
 
-from pipeline.modalities import flow, pose2d, rgb
+from pipeline.modalities import coordinates, flow, pose2d, rgb
 from pipeline.modalities.base import Modality
 from pipeline.modalities.stores import Stores
 
-LOADERS = {"pose2d": pose2d.load, "rgb": rgb.load, "flow": flow.load}
+LOADERS = {
+    "pose2d": pose2d.load,
+    "pose2d-joints": partial(pose2d.load, part="joints"),
+    "pose2d-limbs": partial(pose2d.load, part="limbs"),
+    "joints2d": coordinates.load_2d,
+    "pose3d": coordinates.load_3d,
+    "rgb": rgb.load,
+    "flow": flow.load,
+}
 
 
 def load_modalities(names: Iterable[str], stores: Stores) -> dict[str, Modality]:

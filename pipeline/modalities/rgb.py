@@ -18,6 +18,7 @@ class RGB:
 
     fetch: Callable[[int], np.ndarray]
     shape: tuple[int, int, int]
+    limbs: tuple[tuple[int, int], ...] = ()
 
     def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
         return channels_first(self.fetch(n) if index is None else self.fetch(n)[index])

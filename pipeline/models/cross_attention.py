@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, cat, nn
 
 from pipeline.models.attention import linear_attention, softmax_attention
-from pipeline.models.positions import TemporalPositions
+from pipeline.models.positions import Positions
 
 
 class CrossLayer(nn.Module):
@@ -37,22 +37,36 @@ class CrossLayer(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """MLP + learned positions, then `depth` layers that update both sequences at once."""
+    """MLP and positions, then `depth` layers that update both sequences at once.
+
+    self_layers: LoFTR's and CASA's form instead. Before each layer, another lets each sequence attend to itself; then
+    the second sequence attends to what the first has become; the layers' weights start as Glorot and Bengio's (2010).
+    """
 
     def __init__(
         self,
-        positions: TemporalPositions | None,
+        positions: Positions | None,
         *,
         width: int,
         depth: int,
         heads: int,
         head_width: int,
         attention: str,
+        self_layers: bool = False,
     ):
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         self.positions = positions
-        self.layers = nn.ModuleList(CrossLayer(width, heads, head_width, attention) for _ in range(depth))
+
+        def layers() -> nn.ModuleList:
+            return nn.ModuleList(CrossLayer(width, heads, head_width, attention) for _ in range(depth))
+
+        self.layers = layers()
+        self.self_layers = layers() if self_layers else None
+        if self.self_layers is not None:
+            for weight in (*self.layers.parameters(), *self.self_layers.parameters()):
+                if weight.ndim > 1:
+                    nn.init.xavier_uniform_(weight)
 
     def forward(
         self,
@@ -64,7 +78,13 @@ class CrossAttention(nn.Module):
         """lengths and keep are those of x and of y."""
         x, y = self.mlp(x), self.mlp(y)
         if self.positions is not None:
-            x, y = x + self.positions(lengths[0]), y + self.positions(lengths[1])
-        for layer in self.layers:
-            x, y = layer(x, y, keep[1]), layer(y, x, keep[0])
+            x, y = self.positions(x, lengths[0]), self.positions(y, lengths[1])
+        if self.self_layers is None:
+            for layer in self.layers:
+                x, y = layer(x, y, keep[1]), layer(y, x, keep[0])
+            return x, y
+        for own, cross in zip(self.self_layers, self.layers, strict=True):
+            x, y = own(x, x, keep[0]), own(y, y, keep[1])
+            x = cross(x, y, keep[1])
+            y = cross(y, x, keep[0])
         return x, y

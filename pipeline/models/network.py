@@ -1,56 +1,26 @@
 """The alignment network: an encoder and a cross-attention module for each modality, late fusion of several, projection
-head (paper Figs. 2 and 5), and its settings.
+head (paper Figs. 2 and 5).
 
 Shapes: F frames of all sequences together, B sequences, T frames of the longest one, D width.
 """
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from pydantic import Field
 from torch import Tensor, nn
 
-from pipeline.config import Config
+from pipeline.config import InputError
+from pipeline.models.config import GRAPHS, GRIDS, BranchSpec, ModelConfig, sized
 from pipeline.models.cross_attention import CrossAttention
 from pipeline.models.fusion import Fusion
+from pipeline.models.graph_convolution import GraphConvolution
+from pipeline.models.graph_transformer import GraphTransformer
 from pipeline.models.heads import ProjectionHead
-from pipeline.models.positions import TemporalPositions
-from pipeline.models.pretrained import BackboneConfig, PretrainedImage
-from pipeline.models.vivit import SpatialMLP, SpatialTransformer, TemporalTransformer, ViViT
-
-
-class ModelConfig(Config):
-    """The defaults are the paper's network; the switches below `cross_depth` are its ablations (Table 1)."""
-
-    width: int = Field(192, gt=0)
-    heads: int = Field(3, gt=0)
-    head_width: int = Field(64, gt=0)
-    mlp_width: int = Field(768, gt=0)
-    patch_px: int = Field(10, gt=0)
-    input_px: int | None = Field(None, gt=0)  # frames are shrunk to this side first; None: as they are stored
-    spatial_depth: int = Field(4, ge=0)
-    temporal_depth: int = Field(4, ge=0)
-    cross_depth: int = Field(4, ge=0)
-    max_frames: int | None = Field(None, gt=0)  # None: the longest training sequence
-    spatial: Literal["transformer", "mlp", "pretrained"] = "transformer"
-    backbone: BackboneConfig = BackboneConfig()  # of `spatial: pretrained`
-    temporal_transformer: bool = True
-    cross_attention: bool = True
-    attention: Literal["linear", "softmax"] = "linear"  # of the cross layers
-    projection_head: bool = True
-    positional_encoding: bool = True
-    position_drift: float = Field(1.0, ge=1)  # ours: above 1, training hides the frame number; see TemporalPositions
-    centered: bool = False  # ours: subtract each sequence's mean frame token, which tells who is seen and from where
-    masks: bool = True  # False: padding takes part, as in CASA's code
-
-
-class BranchSpec(NamedTuple):
-    """What a branch is built from. shape: of a frame of its modality, (C, S, S) for a grid."""
-
-    config: ModelConfig
-    shape: tuple[int, ...]
+from pipeline.models.positions import Positions, SinePositions, TemporalPositions
+from pipeline.models.pretrained import PretrainedImage
+from pipeline.models.vivit import Flat, SpatialMLP, SpatialTransformer, TemporalTransformer, ViViT
 
 
 class Sequences(NamedTuple):
@@ -69,7 +39,7 @@ class Sequences(NamedTuple):
 
 
 class Branch(nn.Module):
-    """One modality: its encoder and its own cross-attention module."""
+    """One modality: its encoder and its own cross-attention module. spec: as `sized` gives it."""
 
     def __init__(self, spec: BranchSpec, max_frames: int, load: bool):
         super().__init__()
@@ -78,23 +48,23 @@ class Branch(nn.Module):
         max_frames = config.max_frames or max_frames
         block = {"width": config.width, "heads": config.heads, "head_width": config.head_width}
 
-        def positions() -> TemporalPositions | None:
-            return (
-                TemporalPositions(max_frames, config.width, config.position_drift)
-                if config.positional_encoding
-                else None
-            )
-
         spatial = _spatial(spec, load)
         temporal = None
         if config.temporal_transformer:
             temporal = TemporalTransformer(
-                positions(), depth=config.temporal_depth, mlp_width=config.mlp_width, **block
+                _positions(config, max_frames), depth=config.temporal_depth, mlp_width=config.mlp_width, **block
             )
-        self.encoder = ViViT(spatial, temporal, config.centered, config.input_px)
+        input_px = config.input_px if len(spec.shape) == 3 else None
+        self.encoder = ViViT(spatial, temporal, config.centered, input_px)
         self.cross = None
         if config.cross_attention:
-            self.cross = CrossAttention(positions(), depth=config.cross_depth, attention=config.attention, **block)
+            self.cross = CrossAttention(
+                _positions(config, max_frames),
+                depth=config.cross_depth,
+                attention=config.attention,
+                self_layers=config.cross_layers == "self_cross",
+                **block,
+            )
 
     def forward(self, a: Tensor, b: Tensor, lengths, keep) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:
         """u of two sequences in each other's sight; lengths and keep are those of a and of b."""
@@ -107,18 +77,20 @@ class Branch(nn.Module):
 class AlignmentNetwork(nn.Module):
     """Embeds two sequences in each other's sight: a branch for each modality, in the given order.
 
-    load: read a backbone's pretrained weights; False where a checkpoint is loaded into the network afterwards.
+    width: of its embeddings, that of the first branch. load: read a backbone's pretrained weights; False where a
+    checkpoint is loaded into the network afterwards.
     """
 
     def __init__(self, specs: Mapping[str, BranchSpec], max_frames: int, load: bool = True):
         super().__init__()
         self.specs, self.max_frames = dict(specs), max_frames
-        configs = [spec.config for spec in specs.values()]
+        sizes = {name: sized(spec) for name, spec in specs.items()}
+        configs = [spec.config for spec in sizes.values()]
         self.masks = all(config.masks for config in configs)
-        self.branches = nn.ModuleDict({name: Branch(spec, max_frames, load) for name, spec in specs.items()})
-        self.fusion = Fusion([config.width for config in configs]) if len(configs) > 1 else None
         self.width = configs[0].width
-        self.head = ProjectionHead(configs[0].width) if configs[0].projection_head else nn.Identity()
+        self.branches = nn.ModuleDict({name: Branch(spec, max_frames, load) for name, spec in sizes.items()})
+        self.fusion = Fusion([config.width for config in configs]) if len(configs) > 1 else None
+        self.head = ProjectionHead(self.width) if configs[0].projection_head else nn.Identity()
 
     def features(self, a: Sequences, b: Sequences) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:
         """u of both sequences, before the projection head."""
@@ -138,14 +110,29 @@ class AlignmentNetwork(nn.Module):
         return self.head(u_a), self.head(u_b)
 
 
+def _positions(config: ModelConfig, max_frames: int) -> Positions | None:
+    if not config.positional_encoding:
+        return None
+    if config.positions == "sine":
+        return SinePositions()
+    return TemporalPositions(max_frames, config.width, config.position_drift)
+
+
 def _spatial(spec: BranchSpec, load: bool) -> nn.Module:
     """What makes one vector of each frame."""
-    config, shape = spec
+    config, shape = spec.config, spec.shape
+    if config.spatial == "flat":
+        return Flat()
     if config.spatial == "mlp":
-        return SpatialMLP(
-            shape if config.input_px is None else (shape[0], config.input_px, config.input_px), config.width
+        return SpatialMLP(shape, config.width)
+    if config.spatial in GRAPHS:
+        return _graph(spec)
+    if len(shape) != 3:
+        raise InputError(
+            f"Expected frames that are grids of pixels for spatial: {config.spatial}, but got {shape[0]} joints. Choose"
+            f" flat, mlp, {' or '.join(GRAPHS)} for this modality."
         )
-    num_channels, size_px = shape[0], config.input_px or shape[1]
+    num_channels, size_px = shape[:2]
     if config.spatial == "pretrained":
         return PretrainedImage(config.backbone, num_channels, size_px, config.width, load=load)
     return SpatialTransformer(
@@ -159,3 +146,27 @@ def _spatial(spec: BranchSpec, load: bool) -> nn.Module:
         head_width=config.head_width,
         mlp_width=config.mlp_width,
     )
+
+
+def _graph(spec: BranchSpec) -> nn.Module:
+    config, shape = spec.config, spec.shape
+    if len(shape) != 2:
+        raise InputError(
+            f"Expected coordinates of joints for spatial: {config.spatial}, but got a grid of pixels. Choose mlp or"
+            f" {' or '.join(GRIDS)} for this modality."
+        )
+    if config.spatial == "graph_transformer":
+        return GraphTransformer(
+            shape,
+            config.positional_encoding,
+            width=config.width,
+            depth=config.spatial_depth,
+            heads=config.heads,
+            head_width=config.head_width,
+        )
+    if not spec.limbs or not config.spatial_depth:
+        raise InputError(
+            f"Expected a skeleton with limbs and a spatial_depth of 1 or more for spatial: graph_convolution, but got"
+            f" {len(spec.limbs)} and {config.spatial_depth}."
+        )
+    return GraphConvolution(shape, spec.limbs, config.width, config.spatial_depth)

@@ -1,9 +1,10 @@
-"""Learned temporal positions.
+"""Temporal positions, learned or fixed.
 
 Shapes: B batch, T time, D width.
 """
 
 import logging
+import math
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,10 @@ class TemporalPositions(nn.Module):
         self.drift = drift
         self._told = False
 
-    def forward(self, lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"] | Float[Tensor, "1 T D"]:
+    def forward(self, x: Float[Tensor, "B T D"], lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"]:
+        return x + self.of(lengths)
+
+    def of(self, lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"] | Float[Tensor, "1 T D"]:
         """Positions of sequences padded to the longest; a sequence's own do not depend on the others."""
         longest, max_frames = int(lengths.max()), len(self.table)
         if self.training and self.drift > 1:
@@ -53,6 +57,20 @@ class TemporalPositions(nn.Module):
         place = (start + step * torch.arange(int(lengths.max()))).clamp_max(last).to(self.table.device)
         below = place.long().clamp_max(last - 1)
         return torch.lerp(self.table[below], self.table[below + 1], (place - below)[..., None])
+
+
+class SinePositions(nn.Module):
+    """Fixed positions 0, 1, 2, ... as Vaswani et al. (2017) and CASA's code add them: x * sqrt(D) + sinusoids.
+
+    Sines and cosines come in pairs: an odd D is taken as D + 1, whose last cosine is left out.
+    """
+
+    def forward(self, x: Float[Tensor, "B T D"], lengths: Int64[Tensor, " B"]) -> Float[Tensor, "B T D"]:
+        even = x.shape[-1] + x.shape[-1] % 2
+        return x * math.sqrt(even) + sinusoids(x.shape[1], even)[:, : x.shape[-1]].to(x.device)
+
+
+Positions = TemporalPositions | SinePositions
 
 
 def sinusoids(num_positions: int, width: int) -> Float[Tensor, "T D"]:

@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from pipeline.config import InputError
 from pipeline.models.attention import Block
-from pipeline.models.positions import TemporalPositions
+from pipeline.models.graph_convolution import GraphConvolution
+from pipeline.models.positions import Positions
 
 # What the spatial transformer keeps for the backward pass is about 80 kB a token and 4 blocks of width 192, which is what
 # `num_tokens` counts in: beyond TOKENS in one call it goes through the frames block by block, and computes each block
@@ -82,12 +83,21 @@ class SpatialMLP(nn.Module):
         return self.mlp(x)
 
 
+class Flat(nn.Module):
+    """The numbers of a frame as they are: CASA's tokens."""
+
+    num_tokens = 0  # nothing to keep for the backward pass
+
+    def forward(self, x: Float[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
+        return x.flatten(1)
+
+
 class TemporalTransformer(nn.Module):
     """Frame vectors of a sequence attend to each other."""
 
     def __init__(
         self,
-        positions: TemporalPositions | None,
+        positions: Positions | None,
         *,
         width: int,
         depth: int,
@@ -102,7 +112,7 @@ class TemporalTransformer(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T D"], lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
         if self.positions is not None:
-            x = x + self.positions(lengths)
+            x = self.positions(x, lengths)
         for block in self.blocks:
             x = block(x, keep)
         return self.norm(x)
@@ -111,7 +121,8 @@ class TemporalTransformer(nn.Module):
 class ViViT(nn.Module):
     """Concatenated frames of B sequences -> (B, T, D), padded; only real frames pass the spatial part.
 
-    Frames are (F, C, S, S) uint8, or (F, ...) floats as they are. input_px: the side to which a grid is shrunk first.
+    Frames are (F, C, S, S) uint8, or (F, ...) floats as they are. The spatial part sees them one by one; that of ST-GCN,
+    which is one over time as well, sequence by sequence. input_px: the side to which a grid is shrunk first.
     """
 
     def __init__(self, spatial: nn.Module, temporal: TemporalTransformer | None, centered: bool, input_px: int | None):
@@ -119,13 +130,15 @@ class ViViT(nn.Module):
         self.spatial, self.temporal, self.centered, self.input_px = spatial, temporal, centered, input_px
 
     def forward(self, frames: Tensor, lengths: Int64[Tensor, " B"], keep) -> Float[Tensor, "B T D"]:
-        tokens = self._tokens(frames)
+        tokens = self._tokens(frames, lengths)
         if self.centered:
             tokens = torch.cat([own - own.mean(dim=0) for own in tokens.split(lengths.tolist())])
         x = pad(tokens, lengths)
         return x if self.temporal is None else self.temporal(x, lengths, keep)
 
-    def _tokens(self, frames: Tensor) -> Float[Tensor, "F D"]:
+    def _tokens(self, frames: Tensor, lengths: Int64[Tensor, " B"]) -> Float[Tensor, "F D"]:
+        if isinstance(self.spatial, GraphConvolution):
+            return self.spatial(frames, lengths)
         if len(frames) * self.spatial.num_tokens <= TOKENS:
             return self._frame_tokens(frames)
         blocks = frames.split(max(1, TOKENS_PER_BLOCK // self.spatial.num_tokens))

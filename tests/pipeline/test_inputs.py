@@ -17,6 +17,7 @@ def test_stage_one_trains_what_any_input_sees_and_stage_two_what_is_fused():
 def test_inputs_are_written_as_in_the_long_table():
     assert parse("pose2d, rgb,rgb+pose2d") == [["pose2d"], ["rgb"], ["pose2d", "rgb"]]
     assert label(("pose2d", "rgb")) == "pose2d+rgb"
+    assert parse("rgb+pose3d,pose2d-limbs") == [["pose3d", "rgb"], ["pose2d-limbs"]]  # poses come first
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_every_modality_has_its_file():
 
 def test_systems_are_named_after_method_and_input_and_read_back():
     for method in ("la2ds", "untrained"):
-        for modalities in ("pose2d", "rgb", "pose2d+rgb"):
+        for modalities in (*STORES, "pose2d+rgb", "pose3d+rgb"):
             assert method_and_input(system(method, modalities)) == (method, modalities)
     for control, seen in CONTROLS.items():
         assert system(control, seen) == control and method_and_input(control) == (control, seen)

@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,28 @@ def test_parameter_counts_of_the_paper():
         specs = {"pose2d": BranchSpec(ModelConfig(), (channels, 30, 30))}
         encoder = AlignmentNetwork(specs, 100).branches["pose2d"].encoder
         assert sum(p.numel() for name, p in encoder.named_parameters() if "positions" not in name) == expected
+
+
+def test_the_default_network_is_the_one_that_published_results_are_of():
+    """Names, shapes, initial weights and outputs of a seed: what is added for other methods must not change them."""
+    torch.manual_seed(0)
+    model = AlignmentNetwork({"pose2d": BranchSpec(ModelConfig(), (49, 30, 30))}, 100).eval()
+    state = model.state_dict()
+    shapes = "\n".join(f"{name} {tuple(value.shape)}" for name, value in state.items())
+    assert hashlib.sha256(shapes.encode()).hexdigest().startswith("bab1a6eb51fb0734")
+    assert sum(value.numel() for value in state.values()) == 6_162_048 and model.width == 192
+    for name, total in {
+        "branches.pose2d.encoder.spatial.embed.weight": 6718.949332,
+        "branches.pose2d.cross.layers.3.mlp.2.weight": 1883.064153,
+        "head.layers.2.bias": 6.939193,
+    }.items():
+        assert state[name].double().abs().sum().item() == pytest.approx(total, rel=1e-6)
+    a = sequences([5, 4], channels=49)
+    z = model(a, a)[0].double()
+    assert z.abs().sum().item() == pytest.approx(630.75268, rel=1e-5)
+    torch.testing.assert_close(
+        z[1, 3, :4], torch.tensor([0.7093438, 0.5316919, 0.6593242, 0.6725168]).double(), atol=1e-4, rtol=0
+    )
 
 
 @pytest.mark.parametrize("attention", ["linear", "softmax"])
@@ -111,13 +135,13 @@ def test_drifting_positions_hide_the_frame_number_in_training_only():
     table = TemporalPositions(64, 8, drift=2.0)
     lengths = torch.tensor([20, 12])
     table.eval()
-    torch.testing.assert_close(table(lengths)[0], table.table[:20])
+    torch.testing.assert_close(table.of(lengths)[0], table.table[:20])
     table.train()
     with torch.no_grad():
         table.table[:] = torch.arange(64.0)[:, None]  # each position says its place
     starts, steps = [], []
     for _ in range(200):
-        place = table(lengths)[..., 0]
+        place = table.of(lengths)[..., 0]
         assert place.min() >= 0 and place.max() <= 63
         step = place[0].diff()
         torch.testing.assert_close(step, step[:1].expand(19), atol=1e-4, rtol=0)
@@ -132,7 +156,7 @@ def test_a_longer_sequence_gets_the_whole_table_stretched():
     table = TemporalPositions(5, 1)
     with torch.no_grad():
         table.table[:] = torch.arange(5.0)[:, None]
-    long, short = table(torch.tensor([9, 3]))
+    long, short = table.of(torch.tensor([9, 3]))
     torch.testing.assert_close(long[:, 0], torch.arange(9) / 2)
     torch.testing.assert_close(short[:3, 0], torch.arange(3.0))
 
