@@ -17,7 +17,7 @@ from pipeline.projection import ProjectConfig
 from pipeline.store import check
 from pipeline.table import system
 from pipeline.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from stages.base import DETECTIONS, FRAMES, FUSED, HEATMAPS, MODELS, POSES, RESULTS, Params
+from stages.base import DETECTIONS, EXTRACTED, FRAMES, FUSED, HEATMAPS, MODELS, POSES, RESULTS, Params
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ class Sides:
             self._source(),
             self.params.section("project", ProjectConfig),
             stage / name / found.action / system(OWN, found.input) / f"seed_{found.seed}",
-            Paths(POSES / name, HEATMAPS / name, FRAMES / name),
+            Paths(POSES / name, HEATMAPS / name, FRAMES / name, EXTRACTED / name),
             Run(DETECTIONS, strict=strict),
         )
 

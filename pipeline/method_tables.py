@@ -72,6 +72,10 @@ def write_table(
     told = [*notes, *dict.fromkeys(note for details in conditions.values() for note in details["notes"])]
     facts = {"table": name, "dataset": first["dataset"], "action": action, "notes": told}
     write_json(path / f"{name}.json", facts | {"rows": rows})
+    if published:
+        told.append(
+            "as published: the paper's numbers, of its own protocol, poses and labels; not a measure of this run"
+        )
     body = _by_condition(rows) if len(conditions) > 1 else _by_metric(first["scores"][action], published)
     (path / f"{name}.md").write_text(_framed(name, first, body, told), encoding="utf-8")
     return {"systems": len({row["system"] for row in rows}), "rows": len(rows)}

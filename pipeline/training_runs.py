@@ -85,7 +85,8 @@ def train_dataset(paths: Paths, path: Path, kept: Path, systems: Sequence[System
             # Drifting positions need room to drift in.
             max_frames = own.model.max_frames or longest * (2 if own.model.position_drift > 1 else 1)
             model = own.model.model_copy(update={"max_frames": max_frames})
-            spec = BranchSpec(model, data.modalities[modality].shape)
+            source = data.modalities[modality]
+            spec = BranchSpec(model, source.shape, source.limbs)
             return new_network({modality: spec}, max_frames, seed)
 
         return Run(action, each, seed, own, own, start)

@@ -26,6 +26,8 @@ DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, TA
         "detections", "extracted", "poses", "heatmaps", "frames", "runs", "models", "fused", "results", "tables", "reports", "timings",
     )
 )  # fmt: skip
+# Networks that were trained once; several checkouts can share them.
+RUNS = Path(os.environ.get("LA2DS_RUNS", RUNS))
 # The stages of a data set, and what each writes.
 OUTPUTS = {
     "extract": EXTRACTED,

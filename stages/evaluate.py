@@ -9,6 +9,7 @@ from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
 from pipeline.results import evaluate_dataset
 from stages.base import (
+    EXTRACTED,
     FRAMES,
     FUSED,
     HEATMAPS,
@@ -33,7 +34,7 @@ def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
     settings = Params(params)
     config, wanted = settings.section("evaluate", EvaluateConfig), settings.dataset(dataset).wanted
-    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
+    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset, EXTRACTED / dataset)
     with progress_bar("actions") as progress:
         done = evaluate_dataset(paths, MODELS / dataset, FUSED / dataset, RESULTS / dataset, config, wanted, progress)
     record("evaluate", dataset, started)

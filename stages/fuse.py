@@ -9,6 +9,7 @@ from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
 from pipeline.training_runs import fuse_dataset
 from stages.base import (
+    EXTRACTED,
     FRAMES,
     FUSED,
     HEATMAPS,
@@ -34,7 +35,7 @@ app = typer.Typer(add_completion=False)
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
     systems = fused(systems_of(Params(params), dataset, stage_two=True))
-    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
+    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset, EXTRACTED / dataset)
     with progress_bar("frames") as progress:
         done = fuse_dataset(paths, MODELS / dataset, FUSED / dataset, RUNS, systems, progress)
     names = ",".join(each.name for each in systems) or "none"

@@ -9,6 +9,7 @@ from pipeline.modalities.stores import Paths
 from pipeline.progress import progress_bar
 from pipeline.training_runs import train_dataset
 from stages.base import (
+    EXTRACTED,
     FRAMES,
     HEATMAPS,
     MODELS,
@@ -33,7 +34,7 @@ app = typer.Typer(add_completion=False)
 def main(dataset: DatasetArgument, params: ParamsOption = PARAMS) -> None:
     started = time.monotonic()
     systems = systems_of(Params(params), dataset)
-    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset)
+    paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset, EXTRACTED / dataset)
     with progress_bar("frames") as progress:
         done = train_dataset(paths, MODELS / dataset, RUNS, systems, progress)
     record("train", dataset, started)

@@ -17,7 +17,7 @@ from pipeline.models.config import BranchSpec, ModelConfig
 from pipeline.projection import ProjectConfig, project
 from pipeline.sequence import from_clips, write_sequences
 from pipeline.skeleton import load_skeleton
-from pipeline.training_set import load_training_set
+from pipeline.training_set import Sampling, load_training_set
 
 FRAMES = FramesConfig(size_px=32)
 CASA = ModelConfig(
@@ -74,7 +74,8 @@ def paths(tmp_path_factory) -> Paths:
 @pytest.mark.parametrize("pose", ["pose3d", "joints2d"])
 def test_coordinates_show_the_same_frames_as_the_pictures_and_are_flipped_with_them(paths, pose):
     data = load_training_set(paths.open((pose, "rgb")), "wave", (pose, "rgb"))
-    original, augmented, _ = data.sample([0, 1, 2, 3], STILL, np.random.default_rng(0), torch.device("cpu"))
+    views = data.sample([0, 1, 2, 3], Sampling(), STILL, np.random.default_rng(0), torch.device("cpu"))
+    original, augmented = (view.sequences for view in views)
     source, flips, start = data.modalities[pose], [], 0
     assert original.frames[0].shape[1:] == source.shape and len(original.frames[0]) == len(original.frames[1])
     for n, length in enumerate(augmented.lengths.tolist()):
@@ -105,7 +106,8 @@ def test_encoders_of_stage_one_are_joined_trained_and_embed(paths, tmp_path, pos
     joint = join_networks(encoders, 1)
     width = 25 * data.modalities[pose].shape[1]
     assert joint.width == width and list(joint.specs) == [pose, "rgb"]
-    original, augmented, _ = data.sample([0, 1], STILL, np.random.default_rng(0), torch.device("cpu"))
+    views = data.sample([0, 1], Sampling(), STILL, np.random.default_rng(0), torch.device("cpu"))
+    original, augmented = (view.sequences for view in views)
     z, z_augmented = joint.train()(original, augmented)
     (z.square().sum() + z_augmented.square().sum()).backward()
     assert all(torch.isfinite(p.grad).all() and (p.grad != 0).any() for p in joint.branches.parameters())

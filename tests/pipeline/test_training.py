@@ -13,11 +13,13 @@ from pipeline.modalities.flow import Flow, mirrored, optical_flow
 from pipeline.modalities.pose2d import Pose2D
 from pipeline.modalities.rgb import RGB, relight
 from pipeline.models.network import BranchSpec, ModelConfig, Sequences
+from pipeline.objectives.registry import known_objectives
 from pipeline.skeleton import load_skeleton
 from pipeline.training import FusionConfig, TrainConfig, Trainer, batches
 from pipeline.training_set import Sampling, TrainingSet, TrainingVideo
 
 SKELETON = load_skeleton("penn_13")
+CPU = torch.device("cpu")
 SMALL = {
     "width": 32,
     "heads": 2,
@@ -336,3 +338,37 @@ def test_a_modality_changes_what_it_says_and_keeps_the_rest():
     assert (config.of("pose2d").epochs, config.of("pose2d").model.patch_px) == (7, 10)
     rgb = config.of("rgb")
     assert (rgb.epochs, rgb.model.patch_px, rgb.model.spatial_depth) == (3, 8, 2)
+
+
+@pytest.mark.parametrize("frames", [None, 6])
+def test_two_videos_are_different_ones_each_with_the_frames_it_shows(frames):
+    data = training_set(modalities=("pose2d", "rgb"))
+    for seed in range(5):
+        a, b = data.sample([0, 1, 2, 3, 4], Sampling("two_videos", frames), ALL, np.random.default_rng(seed), CPU)
+        for view in (a, b):
+            assert all(len(of_modality) == int(view.lengths.sum()) for of_modality in view.sequences.frames)
+            if frames:
+                assert (view.lengths <= frames).all()
+            assert (view.time.diff(dim=1) > 0).all()
+            start = 0
+            for length, time in zip(view.lengths.tolist(), view.time, strict=True):
+                shown = view.sequences.frames[1][start : start + length, :, 0, 0].numpy().min(axis=1) // 8
+                np.testing.assert_array_equal(shown, time[:length].numpy())  # the picture says which frame it is
+                start += length
+        assert (a.num_frames != b.num_frames).all()  # every video here has a length of its own
+        np.testing.assert_array_equal(a.num_frames.numpy(), data.lengths)
+
+
+@pytest.mark.parametrize("name", known_objectives())
+def test_every_objective_trains_resumes_and_repeats(tmp_path, name):
+    config = TrainConfig(**{**QUICK, "objective": {"name": name}})
+    whole = trainer_of(training_set(), config, 0, tmp_path / "whole")
+    losses = [epoch.loss for epoch in whole.run()]
+    assert np.isfinite(losses).all()
+    cut = trainer_of(training_set(), config, 0, tmp_path / "cut")
+    next(cut.run())
+    resumed = trainer_of(training_set(), config, 0, tmp_path / "cut")
+    list(resumed.run())
+    assert resumed.history == whole.history
+    assert_equal(weights(resumed), weights(whole))
+    assert_equal(resumed.objective.state_dict(), whole.objective.state_dict())

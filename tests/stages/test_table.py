@@ -49,7 +49,7 @@ def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     labels = root / "penn/labels"
     labels.mkdir(parents=True)
-    rows = ["action,video_id,low"]
+    rows = ["action,video_id,event1"]
     for number in range(1, 6):
         rng, frames = np.random.default_rng(number), 14 + number
         x, y = (rng.uniform(20, 100, (1, 13)) + rng.normal(0, 1, (frames, 13)) for _ in range(2))
