@@ -201,17 +201,19 @@ class Trainer:
     def _step(self, a: Batch, b: Batch) -> float:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            z_a, z_b = self.network(a.sequences, b.sequences)
+            parts = self.network.parts(a.sequences, b.sequences)
+            z_a, z_b = (self.network.head(self.network.joined(of_side)) for of_side in parts)
         of_padding = (
             self.objective.pairs == "augmented" and not self.network.masks
         )  # CASA's matches padding of the original
-        views = self._view(z_a, a, of_padding), self._view(z_b, b)
+        views = self._view(z_a, parts[0], a, of_padding), self._view(z_b, parts[1], b)
         loss = self.objective(*views)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         return loss.item()
 
-    def _view(self, z: torch.Tensor, batch: Batch, keep_all: bool = False) -> View:
+    def _view(self, z: torch.Tensor, parts: tuple[torch.Tensor, ...], batch: Batch, keep_all: bool = False) -> View:
         keep = torch.ones_like(batch.sequences.keep) if keep_all else batch.sequences.keep
-        return View(z.float(), batch.time.to(self.device), batch.num_frames.to(self.device), keep)
+        time, num_frames = (each.to(self.device) for each in (batch.time, batch.num_frames))
+        return View(z.float(), time, num_frames, keep, tuple(part.float() for part in parts))

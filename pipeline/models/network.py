@@ -92,13 +92,21 @@ class AlignmentNetwork(nn.Module):
         self.fusion = Fusion([config.width for config in configs]) if len(configs) > 1 else None
         self.head = ProjectionHead(self.width) if configs[0].projection_head else nn.Identity()
 
-    def features(self, a: Sequences, b: Sequences) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:
-        """u of both sequences, before the projection head."""
+    def parts(self, a: Sequences, b: Sequences) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """u of both sequences in each modality by itself, (B, T, D) and (B, S, D) of each."""
         lengths, keep = (a.lengths, b.lengths), (a.keep, b.keep)
         pairs = zip(self.branches.values(), a.frames, b.frames, strict=True)
-        u = [branch(of_a, of_b, lengths, keep) for branch, of_a, of_b in pairs]
-        u_a, u_b = zip(*u, strict=True)
-        return (u_a[0], u_b[0]) if self.fusion is None else (self.fusion(u_a), self.fusion(u_b))
+        u_a, u_b = zip(*(branch(of_a, of_b, lengths, keep) for branch, of_a, of_b in pairs), strict=True)
+        return u_a, u_b
+
+    def joined(self, parts: tuple[Tensor, ...]) -> Float[Tensor, "B T D"]:
+        """u of sequences, before the projection head."""
+        return parts[0] if self.fusion is None else self.fusion(parts)
+
+    def features(self, a: Sequences, b: Sequences) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "B S D"]]:
+        """u of both sequences, before the projection head."""
+        u_a, u_b = self.parts(a, b)
+        return self.joined(u_a), self.joined(u_b)
 
     def self_features(self, a: Sequences) -> Float[Tensor, "B T D"]:
         """u of sequences each paired with itself: what is evaluated (encoded once)."""

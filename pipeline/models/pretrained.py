@@ -24,17 +24,20 @@ TOKEN_BLOCKS = 4  # of the ViT to which the budget of tokens in `vivit.py` belon
 
 class BackboneConfig(Config):
     """name: of a timm model. weights: a file of it, which needs its sha256; without one timm looks into its cache and
-    else downloads. freeze: train only what follows."""
+    else downloads. pretrained: False begins at random weights. freeze: train only what follows."""
 
     name: str = "vit_tiny_patch16_224.augreg_in21k"
     weights: Path | None = None
     sha256: str | None = None
+    pretrained: bool = True
     freeze: bool = False
 
     @model_validator(mode="after")
     def _weights_are_known(self) -> "BackboneConfig":
         if self.weights and not self.sha256:
             raise ValueError(f"weights {self.weights} need their sha256, so that a change of the file is noticed")
+        if not self.pretrained and (self.weights or self.freeze):
+            raise ValueError("pretrained false begins at random weights: no file, and nothing to freeze")
         return self
 
 
@@ -58,7 +61,7 @@ class PretrainedImage(nn.Module):
         # A vision transformer is made for one size, and timm fits its weights to it; other networks take any.
         fixed = getattr(timm.get_pretrained_cfg(config.name), "fixed_input_size", False)
         sized = {"img_size": size_px} if fixed else {}
-        from_cache = load and config.weights is None
+        from_cache = load and config.pretrained and config.weights is None
         try:
             self.backbone = timm.create_model(config.name, pretrained=from_cache, num_classes=0, **sized)
             if load and config.weights:

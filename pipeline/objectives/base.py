@@ -20,13 +20,14 @@ class View(NamedTuple):
 
     z: embeddings, behind the projection head. time: the frame of its video that each position shows, counted from 0 and
     strictly rising. num_frames: of the whole videos, of which a view shows all or some. keep: False where there is padding,
-    whose z and time are anything.
+    whose z and time are anything. parts: of the modalities that are fused in z, each by itself, before the head.
     """
 
     z: Float[Tensor, "B T D"]
     time: Float[Tensor, "B T"]
     num_frames: Float[Tensor, " B"]
     keep: Bool[Tensor, "B T"]
+    parts: tuple[Tensor, ...] = ()
 
 
 class ObjectiveSettings(Config):
