@@ -1,5 +1,6 @@
 """What the line picture and the film of an alignment share: colours of phases, outlines of poses, two timelines."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,9 +11,10 @@ from matplotlib.colors import to_rgba
 from pipeline.contact_sheet import Take
 from pipeline.correspondence import Correspondence
 from pipeline.figures import PHASE_COLORS
+from pipeline.gaps import fill
 from pipeline.performance import Performance
 
-UNLABELLED, INK, CLOCK = "#555555", "#222222", "#bbbbbb"
+UNLABELLED, INK, CLOCK, GUESS = "#555555", "#222222", "#bbbbbb", "#cccccc"
 BAR = 0.16  # height of a timeline, where the two are 1 apart
 NUM_LINES = 60
 LONGEST = 56  # characters of a title
@@ -36,6 +38,13 @@ def limbs(poses: Take, frame: int) -> np.ndarray:
     """(L, 2, 2) pixels: the limbs of a frame whose joints are both seen."""
     index = np.asarray(poses.skeleton.limb_index)
     return poses.joints[frame][index[(poses.confidence[frame][index] > 0).all(axis=1)]]
+
+
+def guessed(poses: Take) -> Take:
+    """The same with every joint that any frame shows, where it is missing on a straight line in time: what is drawn faintly."""
+    joints, seen = poses.joints.copy(), poses.confidence > 0
+    fill(joints, seen)
+    return replace(poses, joints=joints, confidence=np.broadcast_to(seen.any(axis=0), seen.shape).astype(np.float32))
 
 
 def share(frames: np.ndarray, num_frames: int) -> np.ndarray:

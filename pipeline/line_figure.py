@@ -6,7 +6,18 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from pipeline.correspondence import Correspondence, clock
-from pipeline.correspondence_bar import CLOCK, INK, limbs, phase_color, phase_name, share, timeline, title
+from pipeline.correspondence_bar import (
+    CLOCK,
+    GUESS,
+    INK,
+    guessed,
+    limbs,
+    phase_color,
+    phase_name,
+    share,
+    timeline,
+    title,
+)
 from pipeline.figures import Figure
 from pipeline.performance import Performance
 
@@ -61,15 +72,15 @@ def _opacity(found: Correspondence, shown: np.ndarray) -> np.ndarray:
 
 def _row(ax: Axes, clip: Performance, shown: np.ndarray, width: float, text: float, bottom: float) -> None:
     """Poses at their places along the time axis, in the scale of the whole clip, and their times at height `text`."""
-    poses = clip.poses
+    poses, guesses = clip.poses, guessed(clip.poses)
     seen = poses.joints[poses.confidence > 0]
     low, high = seen.min(axis=0), seen.max(axis=0)
     scale = 0.92 * POSE_IN / max(*(high - low), 1e-9)
     for frame in shown:
         corner = np.array([share(frame, len(clip)) * width, bottom + POSE_IN / 2])
-        segments = corner + (limbs(poses, frame) - (low + high) / 2) * scale * [1, -1]
-        color = phase_color(poses.phase[frame])
-        ax.add_collection(LineCollection(list(segments), colors=color, linewidths=2, capstyle="round"))
+        for drawn, color in ((guesses, GUESS), (poses, phase_color(poses.phase[frame]))):
+            segments = corner + (limbs(drawn, frame) - (low + high) / 2) * scale * [1, -1]
+            ax.add_collection(LineCollection(list(segments), colors=color, linewidths=2, capstyle="round"))
         ax.text(
             corner[0],
             text + TEXT_IN / 2,

@@ -6,10 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.correspondence_bar import GUESS
 from pipeline.crop import crop_box
 from pipeline.embedded import EmbeddedAction
 from pipeline.figures import PHASE_COLORS, draw_skeleton
 from pipeline.frame_store import FrameStore
+from pipeline.gaps import fill
 from pipeline.moments import Match
 from pipeline.pictures_of import picture
 
@@ -29,6 +31,9 @@ def draw_cell(ax: Axes, embedded: EmbeddedAction, clip: int, frame: int, crops: 
     middle, half = np.array([left + width / 2, top + height / 2]), max(width / CELL_IN[0], height / CELL_IN[1]) / 2
     if seen := picture(sequences, n, frame, crops):
         ax.imshow(seen.image, extent=seen.extent, interpolation="bilinear", alpha=0.85)
+    whole, ever = joints.copy(), (confidence > 0).any(axis=0)
+    fill(whole, confidence > 0)
+    draw_skeleton(ax, whole[frame], ever.astype(float), sequences.skeleton, GUESS)  # where a missing joint should be
     draw_skeleton(
         ax,
         joints[frame],

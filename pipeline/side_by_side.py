@@ -14,7 +14,17 @@ from matplotlib.collections import LineCollection
 
 from pipeline.contact_sheet import EDGE, around
 from pipeline.correspondence import Correspondence
-from pipeline.correspondence_bar import INK, correspondence_bar, limbs, phase_color, phase_name, share, title
+from pipeline.correspondence_bar import (
+    GUESS,
+    INK,
+    correspondence_bar,
+    guessed,
+    limbs,
+    phase_color,
+    phase_name,
+    share,
+    title,
+)
 from pipeline.figures import Figure
 from pipeline.performance import Performance
 from pipeline.video import frames as decode
@@ -26,7 +36,10 @@ JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
 
 
 def side_by_side(a: Performance, b: Performance, found: Correspondence) -> Iterator[np.ndarray]:
-    """(H, W, 3) uint8 RGB for each frame of A, of one even size: the footage with the skeletons, or these on white."""
+    """(H, W, 3) uint8 RGB for each frame of A, of one even size: the footage with the skeletons, or these on white.
+
+    Missing joints are drawn in grey where frames before and after would have them.
+    """
     windows = [_window(clip) for clip in (a, b)]
     aspects = [(right - left) / (bottom - top) for left, right, bottom, top in windows]
     height = min(PANEL_IN, *((WIDTH_IN - 3 * GAP_IN) / 2 / aspect for aspect in aspects))
@@ -76,12 +89,15 @@ class _Panel:
                 np.zeros((2, 2, 3), np.uint8), extent=extent, animated=True, interpolation="bilinear", aspect="auto"
             )
         thin = 2 if clip.video else 3
+        self.guessed = guessed(clip.poses)
+        self.guesses = LineCollection([], colors=GUESS, linewidths=thin, capstyle="round", animated=True)
         # A light edge keeps the lines apart from whatever the video shows.
         self.edges, self.lines = (
             LineCollection([], colors=color, linewidths=wide, capstyle="round", animated=True)
             for color, wide in (("white", thin + 2), (INK, thin))
         )
-        for lines in (self.edges, self.lines):
+        (self.joints,) = ax.plot([], [], "o", markersize=thin + 2, markeredgecolor="white", animated=True)
+        for lines in (self.guesses, self.edges, self.lines):
             ax.add_collection(lines)
         caption = {"transform": ax.transAxes, "ha": "center", "va": "top", "animated": True, "clip_on": False}
         self.when = ax.text(0.5, -0.025, "", fontsize=11, color=INK, **caption)
@@ -89,10 +105,13 @@ class _Panel:
 
     def draw(self, frame: int, image: np.ndarray | None) -> None:
         poses = self.clip.poses
-        phase, shown = int(poses.phase[frame]), [self.edges, self.lines, self.when]
+        phase, shown = int(poses.phase[frame]), [self.guesses, self.edges, self.lines, self.joints, self.when]
+        self.guesses.set_segments(limbs(self.guessed, frame))
         for lines in (self.edges, self.lines):
             lines.set_segments(limbs(poses, frame))
+        self.joints.set_data(*poses.joints[frame][poses.confidence[frame] > 0].T)
         self.lines.set_color(phase_color(phase))
+        self.joints.set_color(phase_color(phase))
         self.when.set_text(f"frame {frame} of {len(self.clip)}, {self.clip.seconds[frame]:.2f} s")
         if image is not None:
             self.image.set_data(image)

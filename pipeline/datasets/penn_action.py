@@ -22,6 +22,22 @@ ACTIONS = (
 )  # fmt: skip
 CASA_NAMES = {"bowling": "bowl", "pushups": "pushup", "pullups": "pullup", "situps": "situp", "squats": "squat"}
 UNUSED = ("jump_rope", "strum_guitar")
+# Key events by action (Dwibedi et al., CVPR 2019, TCC's labels), for files that call them event1, event2, ...
+EVENTS = {
+    "baseball_pitch": ("knee_fully_up", "arm_fully_stretched", "ball_release"),
+    "baseball_swing": ("bat_fully_back", "bat_hits_ball"),
+    "bench_press": ("bar_fully_down",),
+    "bowl": ("ball_fully_back", "ball_release"),
+    "clean_and_jerk": ("bar_at_hip", "fully_squatting", "standing", "begin_thrusting", "beginning_balance"),
+    "golf_swing": ("stick_fully_back", "stick_hits_ball"),
+    "jumping_jacks": ("hands_at_shoulders_up", "hands_above_head", "hands_at_shoulders_down"),
+    "pullup": ("chin_above_bar",),
+    "pushup": ("head_at_floor",),
+    "situp": ("abs_fully_crunched",),
+    "squat": ("hips_at_knees_down", "hips_at_floor", "hips_at_knees_up"),
+    "tennis_forehand": ("racket_fully_back", "racket_touches_ball"),
+    "tennis_serve": ("ball_released", "racket_fully_back", "racket_touches_ball"),
+}
 KEYS = ("action", "x", "y", "visibility", "train", "nframes", "dimensions")
 
 
@@ -76,7 +92,7 @@ def read(config: PennActionConfig, dataset: str) -> PoseSequences:
         (clip for clip in wanted if clip.name not in left_out),
         dataset=dataset,
         skeleton=load_skeleton("penn_13"),
-        event_names={row.action: row.event_names for row in rows.values()},
+        event_names={row.action: _event_names(row) for row in rows.values()},
         poses="annotated",
         labels=config.labels,
         left_out=left_out,
@@ -87,6 +103,12 @@ def _rows(path: Path) -> dict[str, EventRow]:
     # Spreadsheets drop the zeros that lead a video's number.
     rows = read_events(path, ["video_id"], "action")
     return {name.zfill(4): replace(row, action=CASA_NAMES.get(row.action, row.action)) for name, row in rows.items()}
+
+
+def _event_names(row: EventRow) -> tuple[str, ...]:
+    numbered = tuple(f"event{number}" for number in range(1, 1 + len(row.event_names)))
+    known = EVENTS.get(row.action, ())
+    return known if row.event_names == numbered and len(known) == len(numbered) else row.event_names
 
 
 def _with_events(clip: Clip, row: EventRow) -> Clip:

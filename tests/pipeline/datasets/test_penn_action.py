@@ -84,7 +84,7 @@ def test_actions_by_either_name(root):
     events = events_file(root, "bowling,0011,2,4\nbowling,0012,1,3\nbowling,0013,,5")
     for actions in (None, ["bowl"], ["bowling"]):
         sequences = read(PennActionConfig(root=root, events=events, actions=actions), "penn")
-        assert sequences.event_names == {"bowl": ("event1", "event2")}
+        assert sequences.event_names == {"bowl": ("ball_fully_back", "ball_release")}
         assert sequences.events.tolist() == [[2, 4], [1, 3], [-1, 5]]
 
 
