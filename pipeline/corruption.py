@@ -20,7 +20,8 @@ from pipeline.skeleton import Skeleton
 
 
 class Corruption(Config):
-    """missing: the probability that a frame lacks one limb chain, on hands a finger, drawn anew for each frame.
+    """missing: the probability that a frame lacks the joints of one limb chain beyond its first, drawn anew for each frame
+    among all chains of the skeleton: on hands a finger but its root, on bodies a forearm or a whole arm.
 
     noise: standard deviation of Gaussian noise on every coordinate of every joint and frame, as a share of the body's size:
     the median over a sequence of the diagonal of the box around the visible joints.

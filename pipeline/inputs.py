@@ -1,7 +1,8 @@
 """What a network sees: one modality, or several fused, named as in `inputs` of params.yaml and in the long table."""
 
+import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
@@ -52,12 +53,13 @@ Inputs = Annotated[tuple[Input, ...], Field(min_length=1), AfterValidator(_disti
 
 def _own_name(name: str) -> str:
     taken = {OWN, UNTRAINED, *CONTROLS}
-    if not name or set("_/ ") & set(name) or name in taken:
-        raise ValueError(f"a method has a name of its own, without _, / and spaces, got {name!r}")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+.-]*", name) or name.lower() in taken:
+        raise ValueError(f"a method has a name of its own, of letters, digits, +, - and ., got {name!r}")
     return name
 
 
 MethodName = Annotated[str, AfterValidator(_own_name)]
+Rows = dict[Literal["la2ds"] | MethodName, Inputs]  # method -> its inputs
 
 
 def label(modalities: Iterable[str]) -> str:
@@ -75,16 +77,6 @@ def parse(text: str) -> list[list[str]]:
         raise InputError(f"Expected inputs such as pose2d,rgb,pose2d+rgb, but got {text!r}: {reason}.") from None
 
 
-def encoders(inputs: Inputs) -> tuple[str, ...]:
-    """The modalities that stage one trains an encoder of: all that stand in any input."""
-    return tuple(name for name in STORES if any(name in modalities for modalities in inputs))
-
-
-def fused(inputs: Inputs) -> tuple[Input, ...]:
-    """The inputs that stage two trains."""
-    return tuple(modalities for modalities in inputs if len(modalities) > 1)
-
-
 def needs_pictures(inputs: Inputs) -> bool:
     """Whether any input is made from pictures."""
-    return any(STORES[name] == "frames" for name in encoders(inputs))
+    return any(STORES[name] == "frames" for modalities in inputs for name in modalities)

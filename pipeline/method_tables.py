@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.inputs import STORES, Inputs, label
 from pipeline.store import write_json
-from pipeline.table import VARIANTS, method_and_input
+from pipeline.table import VARIANTS, is_trained, method_and_input
 from pipeline.tables import LABELS, headline_action
 from pipeline.wording import describe, number, systems, table
 
@@ -15,6 +15,10 @@ COLUMNS = (
     "system", "method", "input", "condition", "metric", "variant", "value", "low", "high", "std_over_seeds", "published",
 )  # fmt: skip
 OF_CONDITIONS = ("acc_100", "event_error")  # what is shown side by side where there are several
+WITHOUT = {
+    "extracted": "there are no 3D poses with body axes",
+    "frames": "no pictures were cut (an input of the data set with rgb has `dvc repro` cut them)",
+}
 PUBLISHED = Path(__file__).with_name("paper_results.json")
 
 
@@ -29,7 +33,7 @@ def applicable(wanted: Mapping[str, Inputs], there: Iterable[str]) -> tuple[dict
         if fitting := tuple(seen for seen in inputs if not lacking[seen]):
             rows[method] = fitting
         notes += [
-            f"{method} on {label(seen)} is left out: this data set has no {' and '.join(sorted(stores))}"
+            f"{method} on {label(seen)} is left out: {' and '.join(WITHOUT[store] for store in sorted(stores))}"
             for seen, stores in lacking.items()
             if stores
         ]
@@ -37,12 +41,13 @@ def applicable(wanted: Mapping[str, Inputs], there: Iterable[str]) -> tuple[dict
 
 
 def write_table(
-    name: str, conditions: Mapping[str, dict], reader: str | None, notes: Iterable[str], path: Path
+    name: str, conditions: Mapping[str, dict], reader: str | None, run: Mapping, notes: Iterable[str], path: Path
 ) -> dict:
     """Write <name>.md, .csv and .json below `path`; returns counts for the summary.
 
     conditions: under which videos were seen -> what `evaluate_dataset` wrote of these systems; "" is the only one of most
     tables. reader: of the data set; the paper's own numbers of this table on it stand beside ours.
+    run: what else it was made with, as JSON: preset, seeds, how poses were made worse.
     """
     path.mkdir(parents=True, exist_ok=True)
     published = json.loads(PUBLISHED.read_text(encoding="utf-8"))["tables"].get(name, {}).get(reader, {})
@@ -70,14 +75,17 @@ def write_table(
         out.writeheader()
         out.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
     told = [*notes, *dict.fromkeys(note for details in conditions.values() for note in details["notes"])]
-    facts = {"table": name, "dataset": first["dataset"], "action": action, "notes": told}
+    facts = {"table": name, "dataset": first["dataset"], "action": action, **run, "notes": told}
     write_json(path / f"{name}.json", facts | {"rows": rows})
     if published:
         told.append(
             "as published: the paper's numbers, of its own protocol, poses and labels; not a measure of this run"
         )
-    body = _by_condition(rows) if len(conditions) > 1 else _by_metric(first["scores"][action], published)
-    (path / f"{name}.md").write_text(_framed(name, first, body, told), encoding="utf-8")
+    if len(conditions) > 1:
+        body = _by_condition(rows)
+    else:
+        body = _by_metric(first["scores"][action], published) + _beside_own(first, action)
+    (path / f"{name}.md").write_text(_framed(name, first, run, body, told), encoding="utf-8")
     return {"systems": len({row["system"] for row in rows}), "rows": len(rows)}
 
 
@@ -88,11 +96,12 @@ def _printed(published: dict, system: str, condition: str, metric: str, variant:
     return published.get(system, {}).get(condition or metric)
 
 
-def _framed(name: str, details: dict, body: str, notes: Iterable[str]) -> str:
+def _framed(name: str, details: dict, run: Mapping, body: str, notes: Iterable[str]) -> str:
     counts = ", ".join(f"{act} {of['train_videos']} / {of['val_videos']}" for act, of in details["actions"].items())
     return (
         f"# {name} on {details['dataset']} ({headline_action(details)})\n\n"
-        f"Poses: {details['poses']}; {LABELS[details['labels']]}. Videos, train / val: {counts}. Square brackets: 95 % interval"
+        f"Poses: {details['poses']}; {LABELS[details['labels']]}. Videos, train / val: {counts}."
+        f" Preset {run['preset']}, training seeds {', '.join(map(str, run['seeds']))}. Square brackets: 95 % interval"
         " over validation videos, the seeds' mean; ±: standard deviation over seeds, where there are several. Of event error"
         " lower is better, of the rest higher. Kendall's tau asks for monotone matches alone, which a clock and a path have.\n\n"
         + body
@@ -121,14 +130,27 @@ def _by_metric(scores: dict, published: Mapping[str, dict]) -> str:
     return table(header, rows)
 
 
+def _beside_own(details: dict, action: str) -> str:
+    """How every trained system differs from LA2DS, video by video: what a claim of one over the other rests on."""
+    gaps, labels = details["minus_own"].get(action, {}), systems(details["scores"][action])
+    columns = [(metric, variant) for metric in OF_CONDITIONS for variant in VARIANTS]
+    rows = [
+        [labels[each], *(number(gaps[each][v].get(m), m, sign=True) for m, v in columns)]
+        for each in labels
+        if each in gaps and is_trained(each)
+    ]
+    header = ["minus LA2DS, paired", *(f"{describe(m)[0]}, {v.replace('_', '-')}" for m, v in columns)]
+    return f"\n{table(header, rows)}" if rows else ""
+
+
 def _by_condition(rows: list[dict]) -> str:
-    """For each metric a table: a row a system, a column a condition."""
+    """For each metric and variant a table: a row a system, a column a condition."""
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
     text = ""
-    for metric in OF_CONDITIONS:
+    for metric, variant in ((metric, variant) for metric in OF_CONDITIONS for variant in VARIANTS):
         cells: dict[str, dict[str, dict]] = {}
         for row in rows:
-            if (row["metric"], row["variant"]) == (metric, "plain"):
+            if (row["metric"], row["variant"]) == (metric, variant):
                 cells.setdefault(row["system"], {})[row["condition"]] = row
         lines = []
         for called, of_system in cells.items():
@@ -137,5 +159,7 @@ def _by_condition(rows: list[dict]) -> str:
             if any(printed):
                 lines.append([f"{called}, as published", *("-" if value is None else str(value) for value in printed)])
         if lines:
-            text += f"## {describe(metric)[0]}\n\n{table(['system', *conditions], lines)}\n"
+            text += (
+                f"## {describe(metric)[0]}, {variant.replace('_', '-')}\n\n{table(['system', *conditions], lines)}\n"
+            )
     return text

@@ -39,7 +39,10 @@ def resolve(
     for name, inputs in wanted.items():
         if name != OWN and name not in methods:
             raise InputError(f"Expected a method of {[OWN, *methods]}, but got {name!r}. Add it below `methods`.")
-        changes = dict(methods.get(name) or {})
+        changes = methods.get(name, {})
+        if not isinstance(changes, Mapping) or not isinstance(changes.get("fusion", {}), Mapping):
+            raise InputError(f"Expected what method {name!r} changes, key by key, but got {changes!r}. Correct it.")
+        changes = dict(changes)
         of_fusion = changes.pop("fusion", {})
         stage_two = None if fusion is None else FusionConfig(**merged(dict(fusion), of_fusion))
         config = TrainConfig(**merged(dict(preset), changes))

@@ -60,6 +60,13 @@ class ActionEvaluation:
     """
 
     def __init__(self, stores: Stores, shown: Stores, action: str, config: EvaluateConfig):
+        for one, other in zip(
+            *((each.sequences.names, each.sequences.offsets) for each in (stores, shown)), strict=True
+        ):
+            if len(one) != len(other) or (np.asarray(one) != np.asarray(other)).any():
+                raise InputError(
+                    f"Expected the same sequences in both stores of {stores.sequences.dataset!r}, but some were left out of one."
+                )
         # Actions are different videos, so they get different resamples and windows.
         self.config = config.model_copy(update={"seed": zlib.crc32(f"{config.seed} {action}".encode())})
         self.stores, self.sequences, self.action = {"train": stores, "val": shown}, stores.sequences, action
@@ -201,6 +208,9 @@ def evaluate_dataset(
         "left_out": sequences.left_out,
         "scores": {action: summaries(of_action) for action, of_action in scores.items()},
         "minus_time_only": {action: minus(of_action, "time_only") for action, of_action in scores.items()},
+        "minus_own": {
+            action: minus(of_action, OWN) for action, of_action in scores.items() if any(n == OWN for n, _ in of_action)
+        },
         "fusion_minus_parts": {action: fusion_minus_parts(of_action) for action, of_action in scores.items()},
         "actions": facts,
         "notes": notes,
@@ -258,9 +268,14 @@ def _evaluate_action(
         "key_events": list(action.sequences.event_names[action.action]),
         "label_order": list(evaluations["time_only", 0].label_order),
         "methods": {f"{name} seed {seed}": evaluation.details for (name, seed), evaluation in evaluations.items()},
-        "notes": _notes(action, evaluations),
+        "notes": [*_notes(action, evaluations), *_controls_of(first)],
     }
     write_json(partial / "actions" / f"{action.action}.json", facts)
+
+
+def _controls_of(first: Mapping[Input, str]) -> list[str]:
+    """Whose network the untrained one of an input is, where it is not LA2DS's."""
+    return [f"the untrained network on {label(seen)} is {method}'s" for seen, method in first.items() if method != OWN]
 
 
 def _notes(action: ActionEvaluation, evaluations: dict[tuple[str, int], Evaluation]) -> list[str]:

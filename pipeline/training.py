@@ -17,11 +17,11 @@ import torch
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from pipeline.augmentation import AugmentationConfig
-from pipeline.checkpoint import load_state, save_state
+from pipeline.checkpoint import load_state, new_network, save_state
 from pipeline.config import Config, InputError
 from pipeline.device import DeviceName, pick_device
 from pipeline.inputs import STORES
-from pipeline.models.network import AlignmentNetwork, ModelConfig
+from pipeline.models.network import AlignmentNetwork, BranchSpec, ModelConfig
 from pipeline.objectives.base import ObjectiveSettings, View
 from pipeline.objectives.registry import make_objective, parse_objective
 from pipeline.training_set import Batch, Sampling, TrainingSet
@@ -54,6 +54,8 @@ class Schedule(Config):
 def _objective(settings: Any) -> ObjectiveSettings:
     if isinstance(settings, ObjectiveSettings):
         return settings
+    if not isinstance(settings, dict):
+        raise ValueError(f"an objective is {{name: ...}} with its settings, got {settings!r}")
     try:
         return parse_objective(settings)
     except ValidationError as error:
@@ -138,6 +140,16 @@ def batches(lengths: np.ndarray, passes: int, batch_size: int, rng: np.random.Ge
         groups += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
     for group in rng.permutation(len(groups)):
         yield groups[group]
+
+
+def new_encoder(data: TrainingSet, modality: str, model: ModelConfig, seed: int) -> AlignmentNetwork:
+    """The network that stage one trains, with the initial weights of a seed."""
+    longest = int(data.lengths.max())
+    # Drifting positions need room to drift in.
+    max_frames = model.max_frames or longest * (2 if model.position_drift > 1 else 1)
+    source = data.modalities[modality]
+    spec = BranchSpec(model.model_copy(update={"max_frames": max_frames}), source.shape, source.limbs)
+    return new_network({modality: spec}, max_frames, seed)
 
 
 class Trainer:

@@ -17,16 +17,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.progress import Progress
 
-from pipeline.checkpoint import join_networks, new_network, save_network
+from pipeline.checkpoint import join_networks, save_network
 from pipeline.code import code_hash
 from pipeline.config import InputError
 from pipeline.device import pick_device
 from pipeline.inputs import label
 from pipeline.methods import System, encoders, modalities_of
 from pipeline.modalities.stores import Paths, Stores
-from pipeline.models.network import AlignmentNetwork, BranchSpec
+from pipeline.models.network import AlignmentNetwork
 from pipeline.store import check, content_hash, finish, partial_path, write_json
-from pipeline.training import Epoch, Schedule, TrainConfig, Trainer
+from pipeline.training import Epoch, Schedule, TrainConfig, Trainer, new_encoder
 from pipeline.training_set import TrainingSet, load_training_set
 
 log = logging.getLogger(__name__)
@@ -79,17 +79,7 @@ def train_dataset(paths: Paths, path: Path, kept: Path, systems: Sequence[System
     def run(action: str, each: System, seed: int) -> Run:
         (modality,) = each.modalities
         own = each.config.of(modality)
-
-        def start(data: TrainingSet) -> AlignmentNetwork:
-            longest = int(data.lengths.max())
-            # Drifting positions need room to drift in.
-            max_frames = own.model.max_frames or longest * (2 if own.model.position_drift > 1 else 1)
-            model = own.model.model_copy(update={"max_frames": max_frames})
-            source = data.modalities[modality]
-            spec = BranchSpec(model, source.shape, source.limbs)
-            return new_network({modality: spec}, max_frames, seed)
-
-        return Run(action, each, seed, own, own, start)
+        return Run(action, each, seed, own, own, lambda data: new_encoder(data, modality, own.model, seed))
 
     def runs(action: str) -> list[Run]:
         return [run(action, each, seed) for each in encoders(systems) for seed in each.config.seeds]
@@ -116,7 +106,8 @@ def fuse_dataset(
         for part in parts.values():
             if not part.is_file():
                 raise InputError(f"Expected an encoder of stage one, but there is none at {part}. Run train again.")
-        contents = tuple(hashlib.sha256(part.read_bytes()).hexdigest() for part in parts.values())
+        files = [file for part in parts.values() for file in (part, part.with_suffix(".json"))]
+        contents = tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
         stems = {name: part.with_suffix("") for name, part in parts.items()}
         return Run(action, each, seed, each.fusion, each.config, lambda data: join_networks(stems, seed), contents)
 
@@ -136,9 +127,8 @@ def _train_all(
     progress: Progress,
 ) -> dict:
     stores = paths.open(modalities)
-    used = {name: content_hash(source) for name, source in paths.made_from(modalities).items()}
     wanted = [run for action in dict.fromkeys(stores.sequences.actions) for run in runs(action)]
-    curves = _each_once(wanted, lambda run, wait: _kept(run, stores, used, kept, wait, progress))
+    curves = _each_once(wanted, lambda run, wait: _kept(run, stores, paths, kept, wait, progress))
     partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -172,11 +162,12 @@ def _each_once(wanted: Iterable[Run], do: Callable[[Run, bool], tuple[Path, list
 
 
 def _kept(
-    run: Run, stores: Stores, used: dict[str, str], kept: Path, wait: bool, progress: Progress
+    run: Run, stores: Stores, paths: Paths, kept: Path, wait: bool, progress: Progress
 ) -> tuple[Path, list[Epoch]] | None:
     """The folder of a run and its epochs, trained now unless it was before; None if another process is at it, unless `wait`."""
     kept.mkdir(parents=True, exist_ok=True)
-    folder = kept / run.key(used)
+    seen = paths.made_from(run.system.modalities)  # not what other systems see besides
+    folder = kept / run.key({name: content_hash(source) for name, source in seen.items()})
     curve = folder / "curve.json"
     if not curve.is_file():
         lock = FileLock(folder.with_suffix(".lock"), timeout=-1 if wait else 0)
@@ -186,6 +177,7 @@ def _kept(
                     data = load_training_set(stores, run.action, run.system.modalities)
                     _train(data, run, partial_path(folder), progress)
                     partial_path(folder).rename(folder)
+                    shutil.rmtree(folder / "checkpoints")
         except Timeout:
             return None
     return folder, [Epoch(**epoch) for epoch in json.loads(curve.read_text(encoding="utf-8"))]
@@ -203,5 +195,4 @@ def _train(data: TrainingSet, run: Run, folder: Path, progress: Progress) -> Non
         told = (name, epoch.epoch + 1, config.epochs, epoch.loss, 100 * epoch.padded)
         log.info("%s epoch %d/%d: loss %.4g, padded %.1f %%", *told)
     save_network(trainer.network, run.seed, folder / "network")
-    shutil.rmtree(checkpoints)
     write_json(folder / "curve.json", [vars(epoch) for epoch in trainer.history])

@@ -1,5 +1,6 @@
 """The training videos of one action: their skeletons in memory, and every modality that is trained on them."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -10,7 +11,6 @@ from torch import Tensor
 
 from pipeline.augmentation import AugmentationConfig, Augmented, augment
 from pipeline.crop import to_grid
-from pipeline.inputs import STORES
 from pipeline.modalities.base import Modality
 from pipeline.modalities.registry import load_modalities
 from pipeline.modalities.stores import Stores
@@ -81,14 +81,7 @@ class TrainingSet:
         """
         if how.pairs == "augmented":
             drawn = self._augmented(batch, config, rng)
-            # A generator each, or what one draws would change what the skeletons of the next batch get.
-            own = rng.spawn(len(STORES))
-            numbers = [self.videos[i].number for i in batch]
-            pairs = [
-                modality.pairs(numbers, drawn, config, own[list(STORES).index(name)], device)
-                for name, modality in self.modalities.items()
-            ]
-            originals, augmented = zip(*pairs, strict=True)
+            originals, augmented = self._shown(batch, drawn, config, rng, device)
             every = [np.arange(len(self.videos[i].uv)) for i in batch]
             return self._batch(batch, originals, every), self._batch(batch, augmented, [d.index for d in drawn])
         several = len(self.videos) > 1
@@ -102,13 +95,20 @@ class TrainingSet:
 
     def _thinned_batch(self, batch, how: Sampling, config: AugmentationConfig, rng, device: torch.device) -> Batch:
         drawn = [thinned(each, how.frames, rng) for each in self._augmented(batch, config, rng)]
-        own = rng.spawn(len(STORES))
+        _, frames = self._shown(batch, drawn, config, rng, device)
+        return self._batch(batch, frames, [d.index for d in drawn])
+
+    def _shown(
+        self, batch: Sequence[int], drawn: list[Augmented], config: AugmentationConfig, rng, device: torch.device
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The originals and what was drawn of them, in each modality."""
         numbers = [self.videos[i].number for i in batch]
-        frames = [
-            modality.pairs(numbers, drawn, config, own[list(STORES).index(name)], device)[1]
-            for name, modality in self.modalities.items()
-        ]
-        return self._batch(batch, tuple(frames), [d.index for d in drawn])
+        # What a modality draws changes neither the skeletons of the next batch nor what another one draws.
+        draw = int(rng.spawn(1)[0].integers(2**63))
+        own = {name: np.random.default_rng([draw, zlib.crc32(name.encode())]) for name in self.modalities}
+        pairs = [each.pairs(numbers, drawn, config, own[name], device) for name, each in self.modalities.items()]
+        originals, augmented = zip(*pairs, strict=True)
+        return originals, augmented
 
     def _batch(self, batch: Sequence[int], frames: tuple[Tensor, ...], index: Sequence[np.ndarray]) -> Batch:
         """index: the frames of each video that are shown."""

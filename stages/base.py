@@ -20,14 +20,14 @@ from pipeline.store import content_hash, write_json
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, TABLES, REPORTS, TIMINGS = (
+DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, TABLES, TABLE_PARTS, REPORTS, TIMINGS = (
     Path("data") / name
     for name in (
-        "detections", "extracted", "poses", "heatmaps", "frames", "runs", "models", "fused", "results", "tables", "reports", "timings",
+        "detections", "extracted", "poses", "heatmaps", "frames", "runs", "models", "fused", "results", "tables", "table_parts", "reports", "timings",
     )
 )  # fmt: skip
 # Networks that were trained once; several checkouts can share them.
-RUNS = Path(os.environ.get("LA2DS_RUNS", RUNS))
+RUNS = Path(os.environ.get("LA2DS_RUNS") or RUNS)
 # The stages of a data set, and what each writes.
 OUTPUTS = {
     "extract": EXTRACTED,

@@ -28,7 +28,7 @@ def systems_of(
     rows: method -> inputs, preset, seeds: others than those of its entry.
     """
     entry = settings.dataset(dataset)
-    wanted, preset = rows or entry.wanted, preset or entry.preset
+    wanted, preset = entry.wanted if rows is None else rows, preset or entry.preset
     base = settings.section(f"presets.{preset}", Section).model_extra or {}
     base |= {} if seeds is None else {"seeds": seeds}
     fusion = settings.section(f"fusion.{preset}", Section).model_extra if stage_two else None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock
 from pydantic import Field
 
 from pipeline.config import Config, InputError
@@ -13,7 +14,7 @@ from pipeline.corruption import Corruption, write_corrupted
 from pipeline.evaluation import EvaluateConfig
 from pipeline.frame_store import UNUSED
 from pipeline.heatmap import RenderConfig
-from pipeline.inputs import Inputs
+from pipeline.inputs import Rows
 from pipeline.method_tables import applicable, write_table
 from pipeline.methods import fused
 from pipeline.modalities.stores import Paths
@@ -29,6 +30,7 @@ from stages.base import (
     PARAMS,
     POSES,
     RUNS,
+    TABLE_PARTS,
     TABLES,
     Params,
     ParamsOption,
@@ -44,14 +46,13 @@ class TableEntry(Config):
     """An entry below `tables`. rows: method -> inputs. trained, shown: with what made worse networks are trained, and what is
     made worse of the videos they are shown then; by name, nothing by default."""
 
-    rows: dict[str, Inputs]
+    rows: Rows
     trained: dict[str, Corruption] = Field(default_factory=lambda: {"": Corruption()})
     shown: dict[str, Corruption] = Field(default_factory=lambda: {"": Corruption()})
 
     @property
-    def pictures(self) -> bool:
-        """Nothing is made worse of pictures, so that a table of worse poses has none."""
-        return {*self.trained, *self.shown} == {""}
+    def made_worse(self) -> list[Corruption]:
+        return [how for how in (*self.trained.values(), *self.shown.values()) if how.missing or how.noise]
 
 
 @app.command("table", help=__doc__)
@@ -61,30 +62,38 @@ def main(
     dataset: Annotated[str, typer.Option(help="Name of the data set.")],
     preset: Annotated[str | None, typer.Option(help="How to train; by default as the data set is.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Training seeds, e.g. 0,1,2; by default the preset's.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder; by default data/tables/DATASET/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder; by default data/tables/DATASET-NAME.")] = None,
     params: ParamsOption = PARAMS,
 ) -> None:
     started = time.monotonic()
     settings = Params(params)
     entry, config = settings.dataset(dataset), settings.section("evaluate", EvaluateConfig)
     wanted = settings.section(f"tables.{name}", TableEntry)
-    rows, notes = applicable(wanted.rows, _there(dataset, wanted.pictures))
+    rows, notes = applicable(wanted.rows, _there(dataset, wanted))
+    if not rows:
+        raise InputError(f"Expected a row that {dataset!r} can have, but got none for table {name!r}: {notes[0]}.")
+    preset = preset or entry.preset
     systems = systems_of(settings, dataset, rows=rows, preset=preset, seeds=_numbers(seeds), stage_two=True)
-    out = out or TABLES / dataset / name
-    stores = _Stores(settings, dataset, out)
-    conditions = {}
-    with progress_bar("frames and actions") as progress:
-        for trained, how in wanted.trained.items():
-            paths, folder = stores.of(how), out / f"trained_{trained}"
-            train_dataset(paths, folder / "models", RUNS, systems, progress)
-            fuse_dataset(paths, folder / "models", folder / "fused", RUNS, fused(systems), progress)
-            for shown, how_shown in wanted.shown.items():
-                results, other = folder / f"shown_{shown}", None if how_shown == how else stores.of(how_shown)
-                networks = (folder / "models", folder / "fused")
-                evaluate_dataset(paths, *networks, results, config, rows, progress, other)
-                details = json.loads((results / "details.json").read_text(encoding="utf-8"))
-                conditions["_".join(filter(None, (trained, shown)))] = details
-    done = write_table(name, conditions, entry.source.get("reader"), notes, out)
+    out = out or TABLES / f"{dataset}-{name}"
+    work = TABLE_PARTS / out.name
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(work.with_suffix(".lock")):
+        stores, conditions = _Stores(settings, dataset, work), {}
+        with progress_bar("frames and actions") as progress:
+            for trained, how in wanted.trained.items():
+                paths, folder = stores.of(how), work / f"trained_{trained}"
+                networks = folder / "models", folder / "fused"
+                train_dataset(paths, networks[0], RUNS, systems, progress)
+                fuse_dataset(paths, *networks, RUNS, fused(systems), progress)
+                for shown, how_shown in wanted.shown.items():
+                    results, other = folder / f"shown_{shown}", None if how_shown == how else stores.of(how_shown)
+                    evaluate_dataset(paths, *networks, results, config, rows, progress, other)
+                    details = json.loads((results / "details.json").read_text(encoding="utf-8"))
+                    conditions["_".join(filter(None, (trained, shown)))] = details
+        run = {"preset": preset, "seeds": list(systems[0].config.seeds)} | wanted.model_dump(
+            include={"trained", "shown"}
+        )
+        done = write_table(name, conditions, entry.source.get("reader"), run, notes, out)
     typer.echo((out / f"{name}.md").read_text(encoding="utf-8"))
     summary(started, dataset=dataset, table=name, **done, out=out / f"{name}.md")
 
@@ -94,28 +103,39 @@ class _Stores:
 
     def __init__(self, settings: Params, dataset: str, folder: Path):
         self.paths = Paths(POSES / dataset, HEATMAPS / dataset, FRAMES / dataset, EXTRACTED / dataset)
-        self.folder = folder
+        self.folder, self.made = folder, {}
         self.to_2d, self.render = settings.section("project", ProjectConfig), settings.section("render", RenderConfig)
 
     def of(self, how: Corruption) -> Paths:
         if not (how.missing or how.noise):
             return self.paths
-        folder = self.folder / f"poses_{how.missing:g}_{how.noise:g}_{how.seed}"
-        return write_corrupted(self.paths, folder, how, self.to_2d, self.render)
+        if how not in self.made:
+            folder = self.folder / f"poses_{how.missing:g}_{how.noise:g}_{how.seed}"
+            self.made[how] = write_corrupted(self.paths, folder, how, self.to_2d, self.render)
+        return self.made[how]
 
 
-def _there(dataset: str, pictures: bool) -> set[str]:
-    """The stores that networks of a data set can be made from."""
-    found = {"poses", "heatmaps"}
-    found |= {"frames"} if pictures and not (FRAMES / dataset / UNUSED).is_file() else set()
-    return found | ({"extracted"} if read_sequences(EXTRACTED / dataset).joints.shape[-1] == 3 else set())
+def _there(dataset: str, wanted: TableEntry) -> set[str]:
+    """The stores that networks of a data set can be made from; nothing is made worse of pictures."""
+    found, extracted = {"poses", "heatmaps"}, read_sequences(EXTRACTED / dataset)
+    skeleton = extracted.skeleton
+    if any(how.missing for how in wanted.made_worse) and not skeleton.chains:
+        raise InputError(f"Expected a skeleton with limb chains, but {skeleton.name!r} has none. Add `chains` to it.")
+    if not wanted.made_worse and not (FRAMES / dataset / UNUSED).is_file():
+        found.add("frames")
+    if extracted.joints.shape[-1] == 3 and skeleton.zaxis and skeleton.xaxis:
+        found.add("extracted")
+    return found
 
 
 def _numbers(seeds: str | None) -> list[int] | None:
     try:
-        return [int(seed) for seed in seeds.split(",")] if seeds else None
+        found = [int(seed) for seed in seeds.split(",")] if seeds else None
+        if found and len(set(found)) < len(found):
+            raise ValueError
+        return found
     except ValueError:
-        raise InputError(f"Expected seeds such as 0,1,2, but got {seeds!r}. Correct --seeds.") from None
+        raise InputError(f"Expected different seeds such as 0,1,2, but got {seeds!r}. Correct --seeds.") from None
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
 import pytest
 
 from pipeline.config import InputError
-from pipeline.inputs import CONTROLS, STORES, encoders, fused, label, needs_pictures, parse
+from pipeline.inputs import CONTROLS, STORES, label, needs_pictures, parse
 from pipeline.modalities.registry import LOADERS
 from pipeline.table import method_and_input, system
 
 THREE = (("pose2d",), ("rgb",), ("pose2d", "rgb"))
 
 
-def test_stage_one_trains_what_any_input_sees_and_stage_two_what_is_fused():
-    assert encoders(THREE) == ("pose2d", "rgb") and fused(THREE) == (("pose2d", "rgb"),)
-    assert encoders((("rgb", "flow"),)) == ("rgb", "flow")  # an encoder may be no row of its own
-    assert not fused(THREE[:2]) and needs_pictures(THREE) and not needs_pictures(THREE[:1])
+def test_inputs_that_need_pictures():
+    assert needs_pictures(THREE) and not needs_pictures(THREE[:1]) and needs_pictures((("pose2d", "flow"),))
 
 
 def test_inputs_are_written_as_in_the_long_table():

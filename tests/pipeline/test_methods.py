@@ -28,6 +28,7 @@ PRESET = {
     "objective": {"name": "regression_matching", "temperature": 1.0, "scale": "literal"},
     "modalities": {"rgb": {"model": {"patch_px": 16}}},
 }  # fmt: skip
+RUN = {"preset": "tiny", "seeds": [0]}
 FUSION = {"epochs": 1, "passes_per_epoch": 1, "batch_size": 2}
 
 TOY = '''
@@ -142,6 +143,8 @@ def test_networks_are_trained_once_whatever_is_asked_for_later(paths, tmp_path):
     assert (tmp_path / "models" / network).read_bytes() == (tmp_path / "others" / network).read_bytes()
     train(paths, tmp_path, resolve({**PRESET, "epochs": 3}, methods, {OWN: (("pose2d",),)}), "longer")
     assert len(made(tmp_path)) == 5
+    train(paths, tmp_path, resolve(PRESET, methods, {OWN: (("pose2d",), ("rgb",))}), "pictures")
+    assert len(made(tmp_path)) == 6  # poses alone are as they were, whatever else is looked at
 
 
 def test_two_at_once_share_the_runs_and_end_in_the_same_networks(paths, tmp_path):
@@ -163,8 +166,8 @@ def test_rows_that_a_data_set_cannot_have_are_left_out_and_named():
     rows, notes = applicable(wanted, {"poses", "heatmaps"})
     assert rows == {OWN: (("pose2d",),)}
     assert notes == [
-        "la2ds on rgb is left out: this data set has no frames",
-        "Flow on flow is left out: this data set has no frames",
+        "la2ds on rgb is left out: no pictures were cut (an input of the data set with rgb has `dvc repro` cut them)",
+        "Flow on flow is left out: no pictures were cut (an input of the data set with rgb has `dvc repro` cut them)",
     ]
 
 
@@ -178,14 +181,14 @@ def test_a_table_has_controls_intervals_and_the_papers_numbers_where_the_data_se
     }
     scores["la2ds"]["plain"]["event_error"] |= {"std_over_seeds": 0.5}
     details = {
-        "dataset": "hands", "poses": "projected", "labels": "human", "notes": [], "scores": {"pour": scores},
+        "dataset": "hands", "poses": "projected", "labels": "human", "notes": [], "minus_own": {}, "scores": {"pour": scores},
         "actions": {"pour": {"train_videos": 27, "val_videos": 11}},
     }  # fmt: skip
-    write_table("augmentations", {"": details}, "h2o", ["a note"], tmp_path)
+    write_table("augmentations", {"": details}, "h2o", RUN, ["a note"], tmp_path)
     text = (tmp_path / "augmentations.md").read_text()
     assert "| LA2DS | 9.0 ± 0.5 [8.0, 10.0] | 9.0 [8.0, 10.0] | 80.0 [79.0, 81.0] |" in text
     assert "| without-flip, as published | - | - | 67.93 |" in text and "time only" in text and "- a note" in text
-    write_table("augmentations", {"": details}, "videos", [], tmp_path)
+    write_table("augmentations", {"": details}, "videos", RUN, [], tmp_path)
     assert "as published" not in (tmp_path / "augmentations.md").read_text()
     with (tmp_path / "augmentations.csv").open() as file:
         rows = list(csv.DictReader(file))

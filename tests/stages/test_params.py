@@ -7,9 +7,11 @@ from pipeline.datasets.registry import parse_source
 from pipeline.evaluation import EvaluateConfig
 from pipeline.frames import FramesConfig
 from pipeline.heatmap import RenderConfig
+from pipeline.methods import resolve
 from pipeline.projection import ProjectConfig
 from pipeline.training import FusionConfig, TrainConfig
 from stages.base import DatasetEntry, Params
+from stages.table import TableEntry
 
 ROOT = Path(__file__).parents[2]
 PARAMS = Params(ROOT / "params.yaml")
@@ -67,3 +69,14 @@ def test_the_entries_of_the_readme_are_valid():
         assert set(entry) == {"preset", "inputs", "methods", "source"}  # DVC asks for each
         assert entry["preset"] in PARAMS.content["presets"]
         parse_source(DatasetEntry(**entry).source, name)
+
+
+def test_every_row_of_every_table_is_a_method_with_valid_settings():
+    tables = {name: PARAMS.section(f"tables.{name}", TableEntry) for name in PARAMS.content["tables"]}
+    named = {method for table in tables.values() for method in table.rows}
+    assert named == {"la2ds", *PARAMS.content["methods"]}
+    for preset in PARAMS.content["presets"]:
+        sections = PARAMS.content["presets"][preset], PARAMS.content["methods"]
+        for table in tables.values():
+            systems = resolve(*sections, table.rows, PARAMS.content["fusion"][preset])
+            assert all(each.config.of(name) for each in systems for name in each.modalities)

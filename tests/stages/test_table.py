@@ -88,8 +88,8 @@ def rows_of(path):
 def test_a_table_of_methods_with_its_controls(run):
     text = run("table", "main", "--dataset", "penn", "--seeds", "0,1")
     assert "| TCC |" in text and "time only" in text and "DTW of raw poses" in text
-    assert "la2ds on rgb is left out: this data set has no frames" in text
-    rows = rows_of(Path("data/tables/penn/main/main.csv"))
+    assert "la2ds on rgb is left out: no pictures were cut" in text
+    rows = rows_of(Path("data/tables/penn-main/main.csv"))
     assert {"la2ds", "TCC", "untrained", "time_only", "raw_pose", "dtw", "soft_dtw", "majority"} == {
         r["method"] for r in rows
     }
@@ -102,7 +102,7 @@ def test_a_table_of_methods_with_its_controls(run):
 
 def test_poses_are_made_worse_when_shown_and_when_trained_on(run):
     run("table", "missing", "--dataset", "penn")
-    facts = json.loads(Path("data/tables/penn/missing/missing.json").read_text())
+    facts = json.loads(Path("data/tables/penn-missing/missing.json").read_text())
     value = {
         (row["method"], row["condition"]): row["value"]
         for row in facts["rows"]
@@ -114,10 +114,10 @@ def test_poses_are_made_worse_when_shown_and_when_trained_on(run):
     assert "| system | clean_clean | clean_noisy | noisy_clean | noisy_noisy |" in text
     networks = {
         path.parts[-5]: path.read_bytes()
-        for path in Path("data/tables/penn/noisy").glob("trained_*/models/*/*/seed_0.safetensors")
+        for path in Path("data/table_parts/penn-noisy").glob("trained_*/models/*/*/seed_0.safetensors")
     }
     assert networks["trained_clean"] != networks["trained_noisy"]
-    assert not (Path("data/tables/penn/noisy") / "poses_0_0_0").exists()  # what is clean is the data set's own
+    assert not (Path("data/table_parts/penn-noisy") / "poses_0_0_0").exists()  # what is clean is the data set's own
 
 
 @pytest.mark.parametrize(
