@@ -1,15 +1,18 @@
 """The same videos with poses from several sources, side by side: the question of the paper's Table 13."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 
 from pipeline.metrics.pck import TORSO, common_joints, pck, torso_size
 from pipeline.sequence import PoseSequences
-from pipeline.table import VARIANTS
+from pipeline.store import write_json
+from pipeline.table import VARIANTS, read_rows, write_rows
 from pipeline.tables import Table, headline_action
 from pipeline.wording import describe, number, own, systems, table
 
+OF_SOURCES = "pose_sources"
 LEAST_COMMON = 0.5  # share of the smaller data set's validation videos that must be in the other, too
 
 
@@ -39,6 +42,21 @@ def same_videos(datasets: dict[str, PoseSequences]) -> list[list[str]]:
         else:
             groups.append([name])
     return [group for group in groups if len(group) > 1]
+
+
+def write_sources(
+    group: list[str], datasets: dict[str, PoseSequences], details: dict[str, dict], results: Path, path: Path
+) -> dict:
+    """Write pose_sources.md, .csv and .json below `path`: such a group as a table of its own; returns counts.
+
+    results: folder of the results by data set, whose rows of the long table the CSV and the JSON hold.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    rows = [row for name in group for row in read_rows(results / name / "results.csv")]
+    write_rows(rows, path / f"{OF_SOURCES}.csv")
+    write_json(path / f"{OF_SOURCES}.json", {"datasets": group, "rows": rows})
+    (path / f"{OF_SOURCES}.md").write_text(section(group, datasets, details), encoding="utf-8")
+    return {"datasets": len(group), "rows": len(rows)}
 
 
 def section(group: list[str], datasets: dict[str, PoseSequences], details: dict[str, dict]) -> str:

@@ -18,6 +18,7 @@ from pipeline.inputs import Rows
 from pipeline.method_tables import applicable, write_table
 from pipeline.methods import fused
 from pipeline.modalities.stores import Paths
+from pipeline.pose_sources import OF_SOURCES, same_videos, write_sources
 from pipeline.progress import progress_bar
 from pipeline.projection import ProjectConfig
 from pipeline.results import evaluate_dataset
@@ -29,6 +30,7 @@ from stages.base import (
     HEATMAPS,
     PARAMS,
     POSES,
+    RESULTS,
     RUNS,
     TABLE_PARTS,
     TABLES,
@@ -58,7 +60,7 @@ class TableEntry(Config):
 @app.command("table", help=__doc__)
 @stage
 def main(
-    name: Annotated[str, typer.Argument(help="A key below `tables` in params.yaml.")],
+    name: Annotated[str, typer.Argument(help="A key below `tables` in params.yaml, or pose_sources.")],
     dataset: Annotated[str, typer.Option(help="Name of the data set.")],
     preset: Annotated[str | None, typer.Option(help="How to train; by default as the data set is.")] = None,
     seeds: Annotated[str | None, typer.Option(help="Training seeds, e.g. 0,1,2; by default the preset's.")] = None,
@@ -68,6 +70,8 @@ def main(
     started = time.monotonic()
     settings = Params(params)
     entry, config = settings.dataset(dataset), settings.section("evaluate", EvaluateConfig)
+    if name == OF_SOURCES:
+        return _of_sources(settings, dataset, out or TABLES / f"{dataset}-{name}", started)
     wanted = settings.section(f"tables.{name}", TableEntry)
     rows, notes = applicable(wanted.rows, _there(dataset, wanted))
     if not rows:
@@ -96,6 +100,22 @@ def main(
         done = write_table(name, conditions, entry.source.get("reader"), run, notes, out)
     typer.echo((out / f"{name}.md").read_text(encoding="utf-8"))
     summary(started, dataset=dataset, table=name, **done, out=out / f"{name}.md")
+
+
+def _of_sources(settings: Params, dataset: str, out: Path, started: float) -> None:
+    """The data set beside those that show the same videos with other poses, from the results that are there."""
+    sequences = {name: read_sequences(POSES / name) for name in settings.datasets if (RESULTS / name).is_dir()}
+    group = next((group for group in same_videos(sequences) if dataset in group), None)
+    if group is None:
+        raise InputError(
+            f"Expected another data set with results on the same videos as {dataset!r}, but there is none. Add one, as"
+            " README.md shows below `Data sets and files of other tools`, and run `dvc repro`."
+        )
+    files = {name: RESULTS / name / "details.json" for name in group}
+    details = {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items()}
+    done = write_sources(group, sequences, details, RESULTS, out)
+    typer.echo((out / f"{OF_SOURCES}.md").read_text(encoding="utf-8"))
+    summary(started, dataset=dataset, table=OF_SOURCES, **done, out=out / f"{OF_SOURCES}.md")
 
 
 class _Stores:

@@ -1,13 +1,15 @@
 """The same videos with poses of several sources: which data sets belong together, and what is said of them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 
 from pipeline.clip import Clip
-from pipeline.pose_sources import same_videos, section
+from pipeline.pose_sources import same_videos, section, write_sources
 from pipeline.sequence import from_clips
 from pipeline.skeleton import load_skeleton
+from pipeline.table import COLUMNS, read_rows, write_rows
 
 COCO, PENN = load_skeleton("coco_17"), load_skeleton("penn_13")
 SCORE = {"value": 12.5, "low": 10.0, "high": 15.0}
@@ -62,3 +64,16 @@ def test_rows_stand_side_by_side_and_joints_are_compared_where_pixels_are_the_sa
     other = {**datasets, "theirs": replace(datasets["theirs"], video_frames=datasets["theirs"].video_frames + 1)}
     assert "Joints of mine" not in section(["mine", "theirs"], other, dict.fromkeys(datasets, details()))
     assert "flat against" not in text and "of flat" not in text
+
+
+def test_a_group_is_a_table_of_its_own(tmp_path):
+    datasets = {name: build(name, COCO, ["t", "v1", "v2"]) for name in ("mine", "theirs")}
+    row = dict.fromkeys(COLUMNS, "x") | {"value": 1.0, "low": 0.5, "high": 1.5}
+    for name in datasets:
+        (tmp_path / name).mkdir()
+        write_rows([row | {"dataset": name}], tmp_path / name / "results.csv")
+    out = tmp_path / "out"
+    write_sources(list(datasets), datasets, dict.fromkeys(datasets, details()), tmp_path, out)
+    assert [row["dataset"] for row in read_rows(out / "pose_sources.csv")] == ["mine", "theirs"]
+    assert json.loads((out / "pose_sources.json").read_text())["datasets"] == ["mine", "theirs"]
+    assert "theirs" in (out / "pose_sources.md").read_text()

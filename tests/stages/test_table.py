@@ -32,6 +32,7 @@ PARAMS = {
     "methods": {"TCC": {"objective": {"name": "tcc"}, "model": {"cross_attention": False}}},
     "tables": {
         "main": {"rows": {"la2ds": [["pose2d"], ["rgb"]], "TCC": [["pose2d"]]}},
+        "three": {"rows": {"TCC": [["pose3d"]]}},
         "missing": {"rows": {"la2ds": [["pose2d"]]}, "shown": {"p0": {}, "p100": {"missing": 1.0}}},
         "noisy": {
             "rows": {"la2ds": [["pose2d"]]},
@@ -125,6 +126,8 @@ def test_poses_are_made_worse_when_shown_and_when_trained_on(run):
     [
         (("nobody", "--dataset", "penn"), "tables.nobody"),
         (("main", "--dataset", "nobody"), "datasets.nobody"),
+        (("pose_sources", "--dataset", "penn"), "on the same videos as 'penn'"),
+        (("three", "--dataset", "penn"), "there are no 3D poses"),
         (("main", "--dataset", "penn", "--seeds", "a"), "--seeds"),
         (("main", "--dataset", "penn", "--preset", "none"), "presets.none"),
     ],
