@@ -16,6 +16,8 @@ STORES = {
     "pose2d-limbs": "heatmaps",
     "joints2d": "poses",
     "pose3d": "extracted",
+    "joints2d-zero": "poses",
+    "pose3d-zero": "extracted",
     "rgb": "frames",
     "flow": "frames",
 }

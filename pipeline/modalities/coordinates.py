@@ -1,7 +1,9 @@
 """`pose3d`, `joints2d`: coordinates of the joints, normalised frame by frame (Kwon et al., CVPR 2022: what CASA sees).
 
 The unit is the length of the torso, `zaxis` of the skeleton; its first joint is the origin. Joints that a frame does
-not show are interpolated in time; one that no frame of a sequence shows lies at the origin.
+not show are interpolated in time; one that no frame of a sequence shows lies at the origin. In `pose3d-zero` and
+`joints2d-zero` all that a frame does not show lies at the origin, behind the same normalisation and augmentation: what
+joints are worth is asked by taking them away (paper Table 3), and interpolation would give them back.
 
 Shapes: T frames of a sequence, N of its augmented version, K joints, d axes (2 or 3).
 """
@@ -10,6 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,12 +30,17 @@ from pipeline.skeleton import Skeleton
 
 log = logging.getLogger(__name__)
 
+Missing = Literal["interpolate", "zero"]
+
 
 @dataclass(frozen=True)
 class Coordinates:
-    """fetch: n -> (T, K, d) normalised joints, NaN if never seen. renew: normalises what augmentation has moved."""
+    """fetch: n -> (T, K, d) normalised joints, NaN if never seen, and (T, K) which to show at the origin all the same.
 
-    fetch: Callable[[int], np.ndarray]
+    renew: normalises what augmentation has moved.
+    """
+
+    fetch: Callable[[int], tuple[np.ndarray, np.ndarray]]
     renew: Callable[[np.ndarray], np.ndarray]
     skeleton: Skeleton
     shape: tuple[int, int]
@@ -42,7 +50,7 @@ class Coordinates:
         return self.skeleton.limbs
 
     def original(self, n: int, index: np.ndarray | None = None) -> np.ndarray:
-        joints = shown(self.fetch(n))
+        joints = shown(*self.fetch(n))
         return joints if index is None else joints[index]
 
     def pairs(
@@ -53,11 +61,14 @@ class Coordinates:
         rng: np.random.Generator,
         device: torch.device,
     ) -> tuple[Tensor, Tensor]:
-        originals = [self.fetch(n) for n in numbers]
-        augmented = [
-            self._augmented(joints[d.index], d.flipped, config, rng) for joints, d in zip(originals, drawn, strict=True)
-        ]
-        return joined([*map(shown, originals)], device), joined([*map(shown, augmented)], device)
+        originals = [self.original(n) for n in numbers]
+        augmented = []
+        for n, d in zip(numbers, drawn, strict=True):
+            joints, hidden = (each[d.index] for each in self.fetch(n))
+            if d.flipped and config.flip_exchanges_sides:
+                hidden = hidden[:, self.skeleton.mirrored]
+            augmented.append(shown(self._augmented(joints, d.flipped, config, rng), hidden))
+        return joined(originals, device), joined(augmented, device)
 
     def _augmented(
         self, joints: np.ndarray, flipped: bool, config: AugmentationConfig, rng: np.random.Generator
@@ -96,9 +107,9 @@ def turn(joints: np.ndarray, chain: tuple[int, ...], rotations: np.ndarray) -> n
     return result
 
 
-def shown(joints: np.ndarray) -> np.ndarray:
-    """As a network sees them: float32, and what was never seen at the origin."""
-    return np.nan_to_num(joints).astype(np.float32)
+def shown(joints: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """As a network sees them: float32, and what was never seen or is hidden at the origin."""
+    return np.where(hidden[..., None], 0, np.nan_to_num(joints)).astype(np.float32)
 
 
 def filled(joints: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -144,17 +155,24 @@ def in_torso_lengths(joints: np.ndarray, confidence: np.ndarray, skeleton: Skele
     return (joints - origin[:, None]) / (unit or 1.0)
 
 
-def load_2d(stores: Stores) -> Coordinates:
-    sequences = stores.sequences
-
-    def fetch(n: int) -> np.ndarray:
-        frames = sequences.frames(n)
-        return in_torso_lengths(sequences.joints[frames], sequences.confidence[frames], sequences.skeleton)
-
-    return Coordinates(cache(fetch), lambda joints: joints, sequences.skeleton, (sequences.skeleton.num_joints, 2))
+def hidden(confidence: np.ndarray, missing: Missing) -> np.ndarray:
+    """(T, K): which joints are not shown although the others tell where they are."""
+    return (confidence == 0) & (missing == "zero")
 
 
-def load_3d(stores: Stores) -> Coordinates:
+def load_2d(stores: Stores, missing: Missing = "interpolate") -> Coordinates:
+    """missing: where joints lie that a frame does not show; also of `load_3d`."""
+    sequences, skeleton = stores.sequences, stores.sequences.skeleton
+
+    def fetch(n: int) -> tuple[np.ndarray, np.ndarray]:
+        confidence = sequences.confidence[sequences.frames(n)]
+        joints = in_torso_lengths(sequences.joints[sequences.frames(n)], confidence, skeleton)
+        return joints, hidden(confidence, missing)
+
+    return Coordinates(cache(fetch), lambda joints: joints, skeleton, (skeleton.num_joints, 2))
+
+
+def load_3d(stores: Stores, missing: Missing = "interpolate") -> Coordinates:
     """Raises InputError for extracted poses that are 2D, and for a skeleton without the axes of the normalisation."""
     sequences, extracted = stores.sequences, stores.extracted
     assert extracted is not None, "inputs with 3D poses come with their store"
@@ -162,14 +180,15 @@ def load_3d(stores: Stores) -> Coordinates:
     _check_3d(extracted)
     number = {name: n for n, name in enumerate(extracted.names)}
 
-    def fetch(n: int) -> np.ndarray:
+    def fetch(n: int) -> tuple[np.ndarray, np.ndarray]:
         frames = extracted.frames(number[sequences.names[n]])
-        joints = in_body_axes(extracted.joints[frames], extracted.confidence[frames], skeleton)
+        confidence = extracted.confidence[frames]
+        joints = in_body_axes(extracted.joints[frames], confidence, skeleton)
         if np.isnan(joints).all():
             log.warning(
                 "%s of %s has no body axes: its joints lie at the origin", sequences.names[n], sequences.dataset
             )
-        return joints
+        return joints, hidden(confidence, missing)
 
     def renew(joints: np.ndarray) -> np.ndarray:
         return casa_normalise(joints, skeleton)
@@ -181,11 +200,11 @@ def _check_3d(extracted: PoseSequences) -> None:
     skeleton = extracted.skeleton
     if extracted.joints.shape[2] != 3:
         raise InputError(
-            f"Expected 3D poses for the input pose3d, but those of data set {extracted.dataset!r} are 2D."
-            " Choose joints2d for it."
+            "Expected 3D poses for the inputs pose3d and pose3d-zero, but those of data set"
+            f" {extracted.dataset!r} are 2D. Choose joints2d or joints2d-zero for it."
         )
     if skeleton.zaxis is None or skeleton.xaxis is None:
         raise InputError(
-            f"Expected a skeleton with 'zaxis' and 'xaxis' for the input pose3d, but {skeleton.name!r} of data set"
-            f" {extracted.dataset!r} lacks them. Add them."
+            "Expected a skeleton with 'zaxis' and 'xaxis' for the inputs pose3d and pose3d-zero, but"
+            f" {skeleton.name!r} of data set {extracted.dataset!r} lacks them. Add them."
         )

@@ -13,6 +13,8 @@ LOADERS = {
     "pose2d-limbs": partial(pose2d.load, part="limbs"),
     "joints2d": coordinates.load_2d,
     "pose3d": coordinates.load_3d,
+    "joints2d-zero": partial(coordinates.load_2d, missing="zero"),
+    "pose3d-zero": partial(coordinates.load_3d, missing="zero"),
     "rgb": rgb.load,
     "flow": flow.load,
 }

@@ -60,7 +60,7 @@ class Paths:
         if self.extracted is None:
             raise InputError(
                 f"Expected poses as they were extracted for {sequences.dataset!r}, but these sequences come without."
-                " Choose an input other than pose3d."
+                " Choose an input other than pose3d and pose3d-zero."
             )
         extracted = read_sequences(self.extracted)
         lengths = dict(zip(extracted.names, extracted.lengths, strict=True))

@@ -45,10 +45,27 @@ class AlignmentObjective(nn.Module):
 
     pairs: what the two views show. `augmented`: every frame of a video, and an augmented version of it. `two_videos`: two
     different videos of the action, each augmented by itself (of one video alone, if an action has no other).
-    It may have parameters of its own, which are trained with the network's.
+    It may have parameters of its own, which are trained with the network's. width: D.
     """
 
     pairs: ClassVar[Literal["augmented", "two_videos"]]
 
+    def __init__(self, settings: ObjectiveSettings, width: int):
+        super().__init__()
+        self.settings = settings
+
     def forward(self, a: View, b: View) -> Float[Tensor, ""]:
+        raise NotImplementedError
+
+
+class OneVideoObjective(AlignmentObjective):
+    """The mean of a loss of each view, which are not compared: it looks at one video at a time."""
+
+    pairs = "two_videos"
+
+    def forward(self, a: View, b: View) -> Float[Tensor, ""]:
+        return (self.of_video(a) + self.of_video(b)) / 2
+
+    def of_video(self, view: View) -> Float[Tensor, ""]:
+        """The loss of the B videos of a view."""
         raise NotImplementedError

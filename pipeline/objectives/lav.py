@@ -59,10 +59,6 @@ class Objective(AlignmentObjective):
 
     pairs = "two_videos"
 
-    def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
-
     def forward(self, a: View, b: View) -> Float[Tensor, ""]:
         """The videos may be of different lengths, whose mean then is the divisor."""
         a, b = (prepared(view, normalize=self.settings.normalize_embeddings) for view in (a, b))

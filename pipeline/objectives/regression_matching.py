@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
+from pipeline.objectives.parts.distances import distances, prepared
 
 
 class Settings(ObjectiveSettings):
@@ -27,10 +28,7 @@ def match(
     """w_ij: the probability that augmented frame j shows original frame i; sums to 1 over the kept i."""
     width = z.shape[-1]
     temperature = settings.temperature * (width**1.5 if settings.scale == "casa" else 1.0)
-    z, z_augmented = z.float(), z_augmented.float()
-    squared = z.square().sum(-1)[:, :, None] + z_augmented.square().sum(-1)[:, None] - 2 * z @ z_augmented.mT
-    # The square root has no slope at zero; below this floor two frames count as equal.
-    similarity = -squared.clamp_min(1e-6).sqrt() / temperature
+    similarity = -distances(z, z_augmented) / temperature
     return similarity.masked_fill(~keep[:, :, None], -torch.inf).softmax(dim=1)
 
 
@@ -39,12 +37,9 @@ class Objective(AlignmentObjective):
 
     pairs = "augmented"
 
-    def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
-
     def forward(self, a: View, b: View) -> Float[Tensor, ""]:
         """a: every frame of the originals. b: their augmented versions, whose `time` is i_gt."""
+        a, b = prepared(a, normalize=False), prepared(b, normalize=False)
         weights = match(a.z, b.z, a.keep, self.settings)
         predicted = torch.einsum("bm,bmn->bn", a.time, weights)
         error = (predicted - b.time).square().masked_fill(~b.keep, 0)

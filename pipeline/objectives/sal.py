@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
-from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
+from pipeline.objectives.base import ObjectiveSettings, OneVideoObjective, View
 from pipeline.objectives.parts.sampling import random_frames
 
 
@@ -51,25 +51,19 @@ def draw_triplets(
     return torch.stack([b, middle, d], dim=1), shuffled, valid.all(dim=1)
 
 
-class Objective(AlignmentObjective):
+class Objective(OneVideoObjective):
     """Cross-entropy of "in order" and "shuffled": mean over the triplets of all videos of a view, then over both views.
 
     The views are not compared. A video of fewer than five frames counts nothing.
     """
 
-    pairs = "two_videos"
-
     def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings, width)
         widths = (3 * width, *settings.hidden)
         hidden = [layer for sizes in pairwise(widths) for layer in (nn.Linear(*sizes), nn.ReLU())]
         self.classifier = nn.Sequential(*hidden, nn.Linear(widths[-1], 2))
 
-    def forward(self, a: View, b: View) -> Float[Tensor, ""]:
-        return (self._loss(a) + self._loss(b)) / 2
-
-    def _loss(self, view: View) -> Float[Tensor, ""]:
+    def of_video(self, view: View) -> Float[Tensor, ""]:
         frames, shuffled, valid = draw_triplets(view.keep, self.settings)
         video = torch.arange(len(frames), device=frames.device) // self.settings.triplets
         logits = self.classifier(view.z.float()[video[:, None], frames].flatten(1))

@@ -23,8 +23,8 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
-from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
-from pipeline.objectives.parts.distances import prepared, squared_distances
+from pipeline.objectives.base import ObjectiveSettings, OneVideoObjective, View
+from pipeline.objectives.parts.distances import distances, prepared
 
 
 class Settings(ObjectiveSettings):
@@ -69,12 +69,6 @@ def looking_alike(view: View, window_frames: float) -> Bool[Tensor, "B T T"]:
     return distance < mean
 
 
-def frame_distances(x: Float[Tensor, "B T D"], y: Float[Tensor, "B T D"]) -> Float[Tensor, "B T T"]:
-    """Euclidean distances, not squared."""
-    # The square root has no slope at zero; below this floor two frames count as equal.
-    return squared_distances(x, y).clamp_min(1e-6).sqrt()
-
-
 def contrast(
     distance: Float[Tensor, "B T T"], attract: Bool[Tensor, "B T T"], view: View, margin: float
 ) -> Float[Tensor, " B"]:
@@ -87,23 +81,14 @@ def contrast(
     return terms.masked_fill(~both_kept(view), 0).sum(dim=(1, 2)) / view.keep.sum(dim=1).square()
 
 
-class Objective(AlignmentObjective):
+class Objective(OneVideoObjective):
     """Sum of the contrast within each cue and of the first cue with each other one, in both directions.
 
     Mean over videos, then over both views, which it does not compare. With one modality the only cue is z, and the loss
     is its contrast within; with several the cues are the parts, in their order, and z beside them.
     """
 
-    pairs = "two_videos"
-
-    def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
-
-    def forward(self, a: View, b: View) -> Float[Tensor, ""]:
-        return (self._loss(a) + self._loss(b)) / 2
-
-    def _loss(self, view: View) -> Float[Tensor, ""]:
+    def of_video(self, view: View) -> Float[Tensor, ""]:
         settings, view = self.settings, prepared(view, normalize=False)
         seen = [prepared(view._replace(z=part), normalize=False).z for part in view.parts] or [view.z]
         attract = frames_apart(view) <= settings.window_frames
@@ -114,9 +99,9 @@ class Objective(AlignmentObjective):
         cues = [view.z, *seen] if len(seen) > 1 else [view.z]
         widest = max(cue.shape[-1] for cue in cues)
         cues = [F.normalize(F.pad(cue, (0, widest - cue.shape[-1])), dim=-1) for cue in cues]
-        loss = sum(contrast(frame_distances(cue, cue), attract, view, settings.margin) for cue in cues)
+        loss = sum(contrast(distances(cue, cue), attract, view, settings.margin) for cue in cues)
         for other in cues[2:]:
-            across = frame_distances(cues[1], other)
+            across = distances(cues[1], other)
             for distance in (across, across.mT):
                 loss = loss + settings.cross * contrast(distance, attract, view, settings.margin)
         return loss.mean()

@@ -91,10 +91,6 @@ class Objective(AlignmentObjective):
 
     pairs = "two_videos"
 
-    def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
-
     def forward(self, a: View, b: View) -> Float[Tensor, ""]:
         a, b = (prepared(view, normalize=self.settings.normalize_embeddings) for view in (a, b))
         return (self._cycle(a, b) + self._cycle(b, a)) / 2

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from pydantic import Field
 from torch import Tensor
 
-from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
+from pipeline.objectives.base import ObjectiveSettings, OneVideoObjective, View
 from pipeline.objectives.parts.sampling import frames_at, random_frames, random_one
 
 
@@ -77,19 +77,10 @@ def triplet(
     return F.relu(difference + margin)
 
 
-class Objective(AlignmentObjective):
+class Objective(OneVideoObjective):
     """Mean over anchors, then over videos, then over both views, which it does not compare."""
 
-    pairs = "two_videos"
-
-    def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
-
-    def forward(self, a: View, b: View) -> Float[Tensor, ""]:
-        return (self._loss(a) + self._loss(b)) / 2
-
-    def _loss(self, view: View) -> Float[Tensor, ""]:
+    def of_video(self, view: View) -> Float[Tensor, ""]:
         settings, z = self.settings, view.z.float()
         frames, valid = random_frames(view.keep, settings.anchors)
         distance = frame_distances(view, frames)

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
+from pipeline.objectives.parts.distances import prepared, squared_distances
 
 BLOCKED = -1e30  # log of no mass; minus infinity would leave padded rows without a sum
 
@@ -58,8 +59,7 @@ class Objective(AlignmentObjective):
     pairs = "two_videos"
 
     def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
+        super().__init__(settings, width)
         self.register_buffer("step", torch.zeros((), dtype=torch.long))
 
     def forward(self, a: View, b: View) -> Float[Tensor, ""]:
@@ -67,7 +67,7 @@ class Objective(AlignmentObjective):
         self.step += self.training
         # Bounded as in VAVA's code; both priors always have a share.
         phi = (settings.decay ** self.step.sqrt().floor()).clamp(0.001, 0.999)
-        a, b = (view._replace(z=view.z.float().masked_fill(~view.keep[..., None], 0)) for view in (a, b))
+        a, b = (prepared(view, normalize=False) for view in (a, b))
         cost = squared_distances(a.z, b.z)
         mean_cost = cost / a.z.shape[-1]
         log_plan = transport_plan(a, b, cost, phi, settings)
@@ -75,12 +75,6 @@ class Objective(AlignmentObjective):
         loss = settings.transport_weight * moved * transport_share(a, b, settings)
         loss = loss + settings.intra_weight * (spread_loss(a, settings) + spread_loss(b, settings))
         return (loss + settings.inter_weight * match_loss(mean_cost, log_plan, a.keep, b.keep, settings)).mean()
-
-
-def squared_distances(x: Float[Tensor, "B N D"], y: Float[Tensor, "B M D"]) -> Float[Tensor, "B N M"]:
-    """|x_i - y_j|^2."""
-    squared = x.square().sum(dim=-1)[:, :, None] + y.square().sum(dim=-1)[:, None] - 2 * x @ y.mT
-    return squared.clamp_min(0)
 
 
 def with_virtual(x: Float[Tensor, "B N M"], value: float | Float[Tensor, "B 1 1"]) -> Float[Tensor, "B N+1 M+1"]:

@@ -13,7 +13,8 @@ from jaxtyping import Bool, Float, Int64
 from pydantic import Field
 from torch import Tensor
 
-from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, View
+from pipeline.objectives.base import ObjectiveSettings, OneVideoObjective, View
+from pipeline.objectives.parts.distances import squared_distances
 from pipeline.objectives.parts.sampling import frames_at
 
 
@@ -61,28 +62,18 @@ def bridge_logits(
     head, point, tail = time.unbind(dim=1)
     alpha = (point - head) / (tail - head)
     mean = z[:, 0] + alpha[:, None] * (z[:, 2] - z[:, 0])
-    every = z.flatten(0, 1)
-    squared = mean.square().sum(-1)[:, None] + every.square().sum(-1) - 2 * mean @ every.mT
+    squared = squared_distances(mean, z.flatten(0, 1))
     variance = (alpha * (tail - point)).pow(2 if spread == "vsp" else 1)
-    return (-squared.clamp_min(0) / (2 * variance[:, None])).unflatten(1, (-1, 3))
+    return (-squared / (2 * variance[:, None])).unflatten(1, (-1, 3))
 
 
-class Objective(AlignmentObjective):
+class Objective(OneVideoObjective):
     """-log of the share that a bridge's own point has among itself and the frames of the others.
 
     Mean over the bridges of all videos of a view, then over both views, which it does not compare.
     """
 
-    pairs = "two_videos"
-
-    def __init__(self, settings: Settings, width: int):
-        super().__init__()
-        self.settings = settings
-
-    def forward(self, a: View, b: View) -> Float[Tensor, ""]:
-        return (self._loss(a) + self._loss(b)) / 2
-
-    def _loss(self, view: View) -> Float[Tensor, ""]:
+    def of_video(self, view: View) -> Float[Tensor, ""]:
         frames, valid = draw_bridges(view.keep, self.settings)
         z = frames_at(view.z.float(), frames.flatten(1)).unflatten(1, frames.shape[1:])[valid]
         time = view.time.float() * (self.settings.steps / view.num_frames)[:, None]

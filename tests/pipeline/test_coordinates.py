@@ -44,10 +44,10 @@ def poses(lengths=(9, 7, 12), axes=3, skeleton=BODY, missing=(), seed=0):
     return from_clips(clips, dataset="waves", skeleton=skeleton, event_names={}, poses="annotated", labels="none")
 
 
-def load(sequences):
+def load(sequences, **settings):
     if sequences.joints.shape[2] == 2:
-        return load_2d(Stores(sequences, None))
-    return load_3d(Stores(sequences, None, extracted=sequences))
+        return load_2d(Stores(sequences, None), **settings)
+    return load_3d(Stores(sequences, None, extracted=sequences), **settings)
 
 
 def drawn(index, flipped=False):
@@ -58,7 +58,7 @@ def drawn(index, flipped=False):
 
 def pair(source, number=0, index=None, flipped=False, seed=0, **settings):
     """The augmented joints of one sequence, (N, K, d)."""
-    index = np.arange(len(source.fetch(number))) if index is None else index
+    index = np.arange(len(source.original(number))) if index is None else index
     config = STILL.model_copy(update=settings)
     original, augmented = source.pairs([number], [drawn(index, flipped)], config, np.random.default_rng(seed), CPU)
     np.testing.assert_array_equal(original.numpy(), source.original(number))
@@ -171,6 +171,43 @@ def test_missing_joints_lie_on_a_line_between_their_neighbours_and_unseen_ones_a
     )
     augmented = pair(source, 1, flipped=True, orientation_prob=1, position_prob=1, flip_exchanges_sides=False)
     assert (augmented[:, ear] == 0).all() and np.isfinite(augmented).all()
+
+
+WRIST, OTHER_WRIST = BODY.joints.index("left_wrist"), BODY.joints.index("right_wrist")
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+def test_a_joint_that_is_taken_away_lies_at_the_origin_in_its_frame_and_nothing_else_changes(axes):
+    whole, without = (load(poses(axes=axes, missing=gap), missing="zero") for gap in ((), [(0, 4, WRIST)]))
+    np.testing.assert_array_equal(whole.original(0), load(poses(axes=axes)).original(0))
+    expected = whole.original(0).copy()
+    expected[4, WRIST] = 0
+    np.testing.assert_array_equal(without.original(0), expected)
+    np.testing.assert_array_equal(without.original(0, np.array([4, 4, 5])), expected[[4, 4, 5]])
+    np.testing.assert_array_equal(without.original(1), whole.original(1))
+
+
+def test_a_joint_of_the_axes_that_is_taken_away_is_interpolated_for_the_others():
+    missing = [(0, 4, HIP)]
+    interpolated, zero = (load(poses(missing=missing), missing=how).original(0) for how in ("interpolate", "zero"))
+    np.testing.assert_allclose(interpolated[4, HIP], (0, 0, 1), atol=1e-6)
+    assert (zero[4, HIP] == 0).all()
+    np.testing.assert_array_equal(np.delete(zero, HIP, 1), np.delete(interpolated, HIP, 1))
+    np.testing.assert_array_equal(np.delete(zero, 4, 0), np.delete(interpolated, 4, 0))
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@pytest.mark.parametrize("flipped, exchange", [(False, True), (True, True), (True, False)])
+@pytest.mark.parametrize("joint", [WRIST, HIP])
+def test_augmentation_keeps_a_joint_that_is_taken_away_at_the_origin(axes, flipped, exchange, joint):
+    """It moves the others as if the joint were interpolated; a flip that exchanges the sides takes it along."""
+    interpolated, zero = (load(poses(axes=axes, missing=[(0, 4, joint)]), missing=m) for m in ("interpolate", "zero"))
+    index = [0, 3, 4, 4, 7]
+    settings = {"orientation_prob": 1, "position_prob": 1, "flip_exchanges_sides": exchange}
+    expected = pair(interpolated, 0, index, flipped, **settings)
+    assert (expected[2:4, [WRIST, OTHER_WRIST, HIP]] != 0).all()
+    expected[2:4, OTHER_WRIST if flipped and exchange and joint == WRIST else joint] = 0
+    np.testing.assert_array_equal(pair(zero, 0, index, flipped, **settings), expected)
 
 
 def test_a_frame_without_a_joint_of_the_axes_keeps_the_others():
@@ -305,6 +342,14 @@ def test_extracted_poses_are_found_by_name(tmp_path):
         np.testing.assert_array_equal(found.original(n), expected.original(n))
 
 
+@pytest.mark.parametrize("name", ["joints2d", "pose3d"])
+def test_inputs_with_missing_joints_at_the_origin_have_their_names(tmp_path, name):
+    paths, _ = stored(tmp_path, missing=[(0, 4, WRIST)])
+    names = (name, f"{name}-zero")
+    interpolated, zero = (each.original(0) for each in load_modalities(names, paths.open(names)).values())
+    assert np.argwhere((interpolated != zero).any(axis=2)).tolist() == [[4, WRIST]] and (zero[4, WRIST] == 0).all()
+
+
 def test_extracted_poses_of_other_sequences_are_refused(tmp_path):
     paths, _ = stored(tmp_path)
     write_sequences(poses(lengths=(9, 8, 12)), paths.extracted)
@@ -320,8 +365,9 @@ def test_extracted_poses_of_other_sequences_are_refused(tmp_path):
 
 def test_what_pose3d_cannot_be_made_from_is_refused_by_name(tmp_path):
     paths, _ = stored(tmp_path, axes=2)
-    with pytest.raises(InputError, match="those of data set 'waves' are 2D"):
-        load_modalities(("pose3d",), paths.open(("pose3d",)))
+    for name in ("pose3d", "pose3d-zero"):
+        with pytest.raises(InputError, match="those of data set 'waves' are 2D"):
+            load_modalities((name,), paths.open((name,)))
     sequences = poses()
     bare = replace(sequences, skeleton=replace(BODY, xaxis=None))
     with pytest.raises(InputError, match="'body_25' of data set 'waves' lacks them"):

@@ -15,7 +15,11 @@ def test_inputs_that_need_pictures():
 def test_inputs_are_written_as_in_the_long_table():
     assert parse("pose2d, rgb,rgb+pose2d") == [["pose2d"], ["rgb"], ["pose2d", "rgb"]]
     assert label(("pose2d", "rgb")) == "pose2d+rgb"
-    assert parse("rgb+pose3d,pose2d-limbs") == [["pose3d", "rgb"], ["pose2d-limbs"]]  # poses come first
+    assert parse("rgb+pose3d,pose2d-limbs,rgb+pose3d-zero") == [
+        ["pose3d", "rgb"],
+        ["pose2d-limbs"],
+        ["pose3d-zero", "rgb"],
+    ]  # poses come first
 
 
 @pytest.mark.parametrize(

@@ -47,12 +47,8 @@ class Settings(ObjectiveSettings):
 class Objective(AlignmentObjective):
     pairs = "two_videos"
 
-    def __init__(self, settings, width):
-        super().__init__()
-        self.weight = settings.weight
-
     def forward(self, a, b):
-        return self.weight * (a.z[:, 0] - b.z[:, 0]).square().mean()
+        return self.settings.weight * (a.z[:, 0] - b.z[:, 0]).square().mean()
 '''
 
 

@@ -21,6 +21,12 @@ def prepared(view: View, *, normalize: bool) -> View:
     return view._replace(z=F.normalize(z, dim=-1) if normalize else z, time=view.time.masked_fill(~view.keep, 0))
 
 
-def squared_distances(x: Float[Tensor, "B T D"], y: Float[Tensor, "B S D"]) -> Float[Tensor, "B T S"]:
+def squared_distances(x: Float[Tensor, "*B T D"], y: Float[Tensor, "*B S D"]) -> Float[Tensor, "*B T S"]:
     """Squared Euclidean distances, as one matrix product; never negative."""
-    return (x.square().sum(-1)[:, :, None] + y.square().sum(-1)[:, None] - 2 * x @ y.mT).clamp_min(0)
+    return (x.square().sum(-1)[..., None] + y.square().sum(-1)[..., None, :] - 2 * x @ y.mT).clamp_min(0)
+
+
+def distances(x: Float[Tensor, "*B T D"], y: Float[Tensor, "*B S D"]) -> Float[Tensor, "*B T S"]:
+    """Euclidean distances, not squared; at least 1e-3."""
+    # The square root has no slope at zero; below this floor two frames count as equal.
+    return squared_distances(x, y).clamp_min(1e-6).sqrt()

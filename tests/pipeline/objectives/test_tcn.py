@@ -5,28 +5,14 @@ import torch
 
 from pipeline.objectives.base import View
 from pipeline.objectives.parts.sampling import random_frames
-from pipeline.objectives.registry import make_objective, parse_objective
 from pipeline.objectives.tcn import Objective, Settings, draw_negative, draw_positive, frame_distances
 
 FORMS = ["n_pairs", "triplet"]
 
 
-def view(lengths, longest=None, width=6, seed=0, step=2):
-    """Every step-th frame of videos; padding is not a number."""
-    generator = torch.Generator().manual_seed(seed)
-    longest = longest or max(lengths)
-    keep = torch.arange(longest) < torch.tensor(lengths)[:, None]
-    z = torch.full((len(lengths), longest, width), torch.nan)
-    time = torch.full((len(lengths), longest), torch.nan)
-    for b, length in enumerate(lengths):
-        z[b, :length] = torch.randn(length, width, generator=generator)
-        time[b, :length] = step * torch.arange(length)
-    return View(z, time, step * torch.tensor(lengths).float(), keep)
-
-
-def value(settings, a, b, width=6):
+def value(settings, a, b):
     torch.manual_seed(1)
-    return Objective(settings, width)(a, b)
+    return Objective(settings, a.z.shape[-1])(a, b)
 
 
 def slow_view(one, settings):
@@ -62,24 +48,24 @@ def slow_view(one, settings):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_equals_the_formula(form):
+def test_equals_the_formula(random_view, form):
     settings = Settings(form=form, anchors=5, temperature=2.0, regularization=0.1)
-    a, b = view([12, 4]), view([7, 9], seed=1)
+    a, b = random_view([12, 4], step=2), random_view([7, 9], seed=1, step=2)
     loss = value(settings, a, b)
     torch.manual_seed(1)
     expected = (slow_view(a, settings) + slow_view(b, settings)) / 2
     assert loss.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_n_pairs_of_identical_frames_is_the_log_of_their_number():
-    one = view([8])
+def test_n_pairs_of_identical_frames_is_the_log_of_their_number(random_view):
+    one = random_view([8])
     one = one._replace(z=torch.zeros_like(one.z))
     assert value(Settings(anchors=6), one, one).item() == pytest.approx(math.log(6))
 
 
-def test_a_positive_is_another_frame_within_the_window_and_a_negative_is_not():
+def test_a_positive_is_another_frame_within_the_window_and_a_negative_is_not(random_view):
     torch.manual_seed(0)
-    one = view([20, 9], step=2)
+    one = random_view([20, 9], step=2)
     anchors = torch.arange(9).expand(2, 9)
     distance = frame_distances(one, anchors)
     seen = set()
@@ -101,64 +87,20 @@ def test_without_a_frame_within_the_window_the_nearest_is_positive():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_padding_changes_nothing(form):
-    settings = Settings(form=form, anchors=5)
-    losses = []
-    for longest in (12, 30):
-        a, b = view([12, 4], longest), view([7, 9], longest, seed=1)
-        a.z.requires_grad_()
-        losses.append(value(settings, a, b))
-        losses[-1].backward()
-        assert torch.isfinite(a.z.grad).all() and (a.z.grad[~a.keep] == 0).all() and (a.z.grad[0] != 0).any()
-    torch.testing.assert_close(*losses)
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("lengths", [([2], [2]), ([40], [2]), ([2, 40], [40, 3])])
-@pytest.mark.parametrize("content", ["random", "zero", "constant", "large"])
-def test_degenerate_sequences_have_finite_gradients(form, lengths, content):
-    a, b = (view(side, seed=seed) for seed, side in enumerate(lengths))
-    change = {
-        "random": lambda z: z,
-        "zero": lambda z: 0 * z,
-        "constant": lambda z: 0 * z + 3,
-        "large": lambda z: 1e6 * z,
-    }
-    a, b = (one._replace(z=change[content](one.z).requires_grad_()) for one in (a, b))
-    loss = value(Settings(form=form), a, b)
-    loss.backward()
-    assert torch.isfinite(loss)
-    for one in (a, b):
-        assert torch.isfinite(one.z.grad).all()
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_smooth_embeddings_have_a_lower_loss_than_shuffled_ones(form):
+def test_smooth_embeddings_have_a_lower_loss_than_shuffled_ones(random_view, form):
     torch.manual_seed(0)
     angle = torch.linspace(0, 3, 60)
-    smooth = view([60], width=2, step=1)._replace(z=5 * torch.stack([angle.cos(), angle.sin()], dim=-1)[None])
+    smooth = random_view([60])._replace(z=5 * torch.stack([angle.cos(), angle.sin()], dim=-1)[None])
     shuffled = smooth._replace(z=smooth.z[:, torch.randperm(60)])
     settings = Settings(form=form)
-    assert value(settings, smooth, smooth, 2) < 0.8 * value(settings, shuffled, shuffled, 2)
+    assert value(settings, smooth, smooth) < 0.8 * value(settings, shuffled, shuffled)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_training_free_embeddings_lowers_the_loss(form):
-    a, b = view([30], step=1), view([24], seed=1, step=1)
+def test_training_free_embeddings_lowers_the_loss(random_view, losses_of_adam, form):
+    a, b = random_view([30]), random_view([24], seed=1)
     z = [one.z.clone().requires_grad_() for one in (a, b)]
-    optimizer = torch.optim.Adam(z, lr=0.05)
-    objective = Objective(Settings(form=form), 6)
+    objective = Objective(Settings(form=form), 4)
     torch.manual_seed(0)
-    losses = []
-    for _ in range(100):
-        loss = objective(a._replace(z=z[0]), b._replace(z=z[1]))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = losses_of_adam(z, lambda: objective(a._replace(z=z[0]), b._replace(z=z[1])), lr=0.05, num_steps=100)
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
-
-
-def test_it_is_found_by_its_name():
-    objective = make_objective(parse_objective({"name": "tcn", "form": "triplet"}), 6)
-    assert isinstance(objective, Objective) and objective.settings.form == "triplet"
