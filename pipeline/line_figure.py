@@ -75,7 +75,7 @@ def _row(ax: Axes, clip: Performance, shown: np.ndarray, width: float, text: flo
     poses, guesses = clip.poses, guessed(clip.poses)
     seen = poses.joints[poses.confidence > 0]
     low, high = seen.min(axis=0), seen.max(axis=0)
-    scale = 0.92 * POSE_IN / max(*(high - low), 1e-9)
+    scale = 0.86 * POSE_IN / max(*(high - low), 1e-9)
     for frame in shown:
         corner = np.array([share(frame, len(clip)) * width, bottom + POSE_IN / 2])
         for drawn, color in ((guesses, GUESS), (poses, phase_color(poses.phase[frame]))):

@@ -91,9 +91,8 @@ def _cell(ax: Axes, embedded: EmbeddedAction, clip: int, frame: int, crops, titl
     draw_cell(ax, embedded, clip, frame, crops)
     ax.spines[:].set(color=color, linewidth=2.5)
     ax.set_title(title, fontsize=8, pad=4)
-    name = (
-        textwrap.shorten(embedded.clips.names[clip], LINE_CHARACTERS, placeholder="...") or embedded.clips.names[clip]
-    )
+    name = embedded.clips.names[clip]
+    name = name if len(name) <= LINE_CHARACTERS else "…" + name[1 - LINE_CHARACTERS :]  # names differ at their end
     ax.set_xlabel(
         f"{name}\nframe {frame}\n{textwrap.fill(below, LINE_CHARACTERS)}", fontsize=7, labelpad=3, color=color
     )

@@ -13,9 +13,11 @@ from scipy.stats import spearmanr
 
 from pipeline.embedded import EmbeddedAction, load_embedded
 from pipeline.heatmap_store import HeatmapStore
+from pipeline.inputs import OWN
 from pipeline.label_transfer import agreed, votes
 from pipeline.metrics.bootstrap import Score, bootstrap, mean_over_videos, mean_score
 from pipeline.metrics.controls import raw_pose, time_only
+from pipeline.table import method_and_input
 from pipeline.wording import table
 
 LABELLED, DRAWS, RESAMPLES, SEED = (1, 3, 5), 20, 1000, 0
@@ -76,9 +78,9 @@ def main(dataset: str, split: str = "val") -> None:
     rows, confident = [], []
     actions = sorted(path.name for path in (results / "embeddings").iterdir())
     for action in actions:
-        inputs = sorted(
-            (path.name for path in (results / "embeddings" / action).iterdir()), key=lambda s: ("+" in s, s)
-        )
+        names = (path.name for path in (results / "embeddings" / action).iterdir())
+        inputs = [seen for method, seen in map(method_and_input, names) if method == OWN]
+        inputs.sort(key=lambda seen: ("+" in seen, seen))
         embedded = {seen: load_embedded(poses, results, action, seen) for seen in inputs}
         some = next(iter(embedded.values()))
         train, targets = some.of_split("train"), some.of_split(split)
