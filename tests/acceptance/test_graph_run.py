@@ -122,6 +122,7 @@ def test_the_long_table_is_complete(project):
         "high",
     ]
     controls = {("time_only", "time"), ("raw_pose", "pose2d"), ("majority", "none")}
+    controls |= {("dtw", "pose2d"), ("soft_dtw", "pose2d")}
     own = {(method, seen) for method in ("la2ds", "untrained") for seen in ("pose2d", "rgb", "pose2d+rgb")}
     for name, systems in (
         ("studio", own | controls | {("raw_rgb", "rgb")}),
