@@ -14,7 +14,7 @@ LEAST_HEAD_WIDTH = 5
 
 
 class ModelConfig(Config):
-    """The defaults are the paper's network; the switches below `cross_depth` are its ablations (Table 1) and its peers.
+    """The defaults are the paper's network; the switches below `max_frames` are its ablations (Table 1) and its peers.
 
     CASA (Kwon et al., 2022) is `spatial: flat`, `width`, `heads` and `head_width: null`, `temporal_transformer: false`,
     `positions: sine`, `cross_layers: self_cross`; STGCN+CASA the last three with `spatial: graph_convolution`; LA2DS♥
@@ -30,6 +30,8 @@ class ModelConfig(Config):
     spatial_depth: int = Field(4, ge=0)
     temporal_depth: int = Field(4, ge=0)
     cross_depth: int = Field(4, ge=0)
+    graph_depth: int = Field(9, gt=0)  # of `spatial: graph_convolution`, in the place of spatial_depth
+    graph_width: int = Field(256, gt=0)  # and of width
     max_frames: int | None = Field(None, gt=0)  # None: the longest training sequence
     spatial: Literal["transformer", "mlp", "pretrained", "flat", "graph_convolution", "graph_transformer"] = (
         "transformer"
@@ -72,6 +74,8 @@ def sized(spec: BranchSpec) -> BranchSpec:
     config, shape = spec.config, spec.shape
     if config.input_px and len(shape) == 3:
         shape = (shape[0], config.input_px, config.input_px)
+    if config.spatial == "graph_convolution":
+        config = config.model_copy(update={"width": config.graph_width, "spatial_depth": config.graph_depth})
     width = config.width or math.prod(shape)
     # As CASA's: 15 heads of 5 on Penn Action (25 joints in 3D), 21 of 6 on H2O (42), 3 of 17 (or 17 of 3) on IKEA ASM.
     heads = config.heads or width // next(

@@ -172,9 +172,6 @@ def _graph(spec: BranchSpec) -> nn.Module:
             heads=config.heads,
             head_width=config.head_width,
         )
-    if not spec.limbs or not config.spatial_depth:
-        raise InputError(
-            f"Expected a skeleton with limbs and a spatial_depth of 1 or more for spatial: graph_convolution, but got"
-            f" {len(spec.limbs)} and {config.spatial_depth}."
-        )
+    if not spec.limbs:
+        raise InputError("Expected a skeleton with limbs for spatial: graph_convolution, but got none. Add `limbs` to it.")
     return GraphConvolution(shape, spec.limbs, config.width, config.spatial_depth)

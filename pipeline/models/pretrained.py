@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from pydantic import model_validator
 from torch import Tensor, nn
 
 from pipeline.config import Config, InputError, MissingPackage
+from pipeline.models.patches import scaled
 from pipeline.torchvision_import import import_torchvision
 from pipeline.weights import find_weights
 
@@ -86,8 +87,8 @@ class PretrainedImage(nn.Module):
         self.backbone.eval()
         return self
 
-    def forward(self, x: Float[Tensor, "F C S S"]) -> Float[Tensor, "F D"]:
-        return self.project(self.backbone((x - self.mean) / self.std))
+    def forward(self, x: Shaped[Tensor, "F C S S"]) -> Float[Tensor, "F D"]:
+        return self.project(self.backbone((scaled(x) - self.mean) / self.std))
 
 
 def _load_file(timm, model: nn.Module, path: Path) -> None:

@@ -8,13 +8,14 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pipeline.config import InputError
 from pipeline.models.attention import Block
 from pipeline.models.graph_convolution import GraphConvolution
+from pipeline.models.patches import embed_patches, scaled
 from pipeline.models.positions import Positions
 
 # What the spatial transformer keeps for the backward pass is about 80 kB a token and 4 blocks of width 192, which is what
@@ -58,11 +59,8 @@ class SpatialTransformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, head_width, mlp_width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, x: Float[Tensor, "F C S S"]) -> Float[Tensor, "F D"]:
-        p = self.patch_px
-        frames, channels, size, _ = x.shape
-        patches = x.view(frames, channels, size // p, p, size // p, p).permute(0, 2, 4, 1, 3, 5)
-        tokens = self.embed(patches.reshape(frames, -1, channels * p * p))
+    def forward(self, x: Shaped[Tensor, "F C S S"]) -> Float[Tensor, "F D"]:
+        tokens = embed_patches(x, self.patch_px, self.embed)
         if self.positions is not None:
             tokens = tokens + self.positions
         for block in self.blocks:
@@ -77,10 +75,11 @@ class SpatialMLP(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int):
         super().__init__()
-        self.mlp = nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width), nn.ReLU(), nn.Linear(width, width))
+        self.embed = nn.Linear(math.prod(shape), width)
+        self.mlp = nn.Sequential(nn.ReLU(), nn.Linear(width, width))
 
-    def forward(self, x: Float[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
-        return self.mlp(x)
+    def forward(self, x: Shaped[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
+        return self.mlp(embed_patches(x, x.shape[-1], self.embed).squeeze(1) if x.ndim == 4 else self.embed(x.flatten(1)))
 
 
 class Flat(nn.Module):
@@ -145,7 +144,6 @@ class ViViT(nn.Module):
         return torch.cat([checkpoint(self._frame_tokens, block, use_reentrant=False) for block in blocks])
 
     def _frame_tokens(self, frames: Tensor) -> Float[Tensor, "F D"]:
-        x = frames.float().div_(255) if frames.dtype == torch.uint8 else frames
-        if self.input_px and self.input_px != x.shape[-1]:
-            x = F.interpolate(x, self.input_px, mode="area")
-        return self.spatial(x)
+        if self.input_px and self.input_px != frames.shape[-1]:
+            frames = F.interpolate(scaled(frames), self.input_px, mode="area")
+        return self.spatial(frames)
