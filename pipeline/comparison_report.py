@@ -4,7 +4,7 @@ import base64
 import html
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from matplotlib.figure import Figure
@@ -97,11 +97,11 @@ def _parts(comparison: Comparison) -> Iterator[_Part]:
         rows = [row for row in comparison.rows if row.dataset == dataset]
         actions = list(dict.fromkeys(row.action for row in rows))
         judged = {row.metric for row in rows if row.verdict}
-        seeds = sorted({row.seeds for row in rows if row.verdict})
+        called = systems(dict.fromkeys(row.system for row in rows))
         of = f"{dataset} ({actions[0]})"
-        trained = " or ".join(f"{before} before, {after} after" for before, after in seeds)
+        trained = _trained({called[row.system]: row.seeds for row in rows if row.verdict})
         first = [row for row in rows if row.action == actions[0]]
-        yield _Part(of, f"Training seeds: {trained}.", HEADER, _lines(row for row in first if row.metric in judged))
+        yield _Part(of, trained, HEADER, _lines(row for row in first if row.metric in judged))
         yield _Part(f"{of}: the other metrics", "", HEADER, _lines(r for r in first if r.metric not in judged), True)
         for action in actions[1:]:
             found = _lines(row for row in rows if row.action == action and row.metric in judged)
@@ -114,6 +114,20 @@ def _parts(comparison: Comparison) -> Iterator[_Part]:
     changed = [[kind, ", ".join(paths)] for kind, paths in comparison.changed.items()]
     yield _Part("Data, networks and code that changed", "" if changed else "None.", ["what", "where"], changed)
     yield _Part("How to read this", " ".join([*(f"Note: {note}." for note in comparison.notes), _reading(comparison)]))
+
+
+def _trained(seeds: Mapping[str, tuple[int, int]]) -> str:
+    """How many seeds each system has before and after; those that have as many together, unless that is all of them."""
+    alike: dict[tuple[int, int], list[str]] = {}
+    for called, counts in seeds.items():
+        alike.setdefault(counts, []).append(called)
+    told = []
+    for (before, after), called in alike.items():
+        count = f"{before} before, {after} after"
+        if not before or not after:
+            count = f"{after} after, none before (new)" if after else f"{before} before, none after (gone)"
+        told.append(count if len(alike) == 1 else f"{', '.join(called)}: {count}")
+    return f"Training seeds: {'; '.join(told)}."
 
 
 def _lines(rows: Iterable[Row]) -> list[list[str]]:

@@ -21,7 +21,7 @@ from pipeline.skeleton import Skeleton
 
 class Corruption(Config):
     """missing: the probability that a frame lacks the joints of one limb chain beyond its first, drawn anew for each frame
-    among all chains of the skeleton: on hands a finger but its root, on bodies a forearm or a whole arm.
+    among the chains that are no part of another: on hands a finger but its root, on bodies an arm or a leg.
 
     noise: standard deviation of Gaussian noise on every coordinate of every joint and frame, as a share of the body's size:
     the median over a sequence of the diagonal of the box around the visible joints.
@@ -30,6 +30,17 @@ class Corruption(Config):
     missing: float = Field(0.0, ge=0, le=1)
     noise: float = Field(0.0, ge=0)
     seed: int = Field(0, ge=0)
+
+    @property
+    def changes_nothing(self) -> bool:
+        return not (self.missing or self.noise)
+
+    def __str__(self) -> str:
+        told = (
+            [f"each frame lacks a limb, on hands a finger, with probability {self.missing:g}"] if self.missing else []
+        )
+        told += [f"Gaussian noise of {self.noise:g} of the body's size on every joint"] if self.noise else []
+        return " and ".join(told) or "as they are"
 
 
 def corrupt(sequences: PoseSequences, how: Corruption) -> PoseSequences:
@@ -41,8 +52,9 @@ def corrupt(sequences: PoseSequences, how: Corruption) -> PoseSequences:
             size = _body_size(joints[start:stop], confidence[start:stop] > 0)
             joints[start:stop] += rng.normal(0, how.noise * size, joints[start:stop].shape).astype(np.float32)
     if how.missing:
+        limbs = _whole_chains(sequences.skeleton)
         for frame in np.flatnonzero(rng.random(len(joints)) < how.missing):
-            confidence[frame, _descendants(sequences.skeleton, rng)] = 0
+            confidence[frame, limbs[rng.integers(len(limbs))][1:]] = 0
     joints[confidence == 0] = 0
     return replace(sequences, joints=joints, confidence=confidence)
 
@@ -62,8 +74,8 @@ def _body_size(joints: np.ndarray, seen: np.ndarray) -> float:
     return float(np.median(np.linalg.norm(high - low, axis=1)[seen.any(axis=1)]))
 
 
-def _descendants(skeleton: Skeleton, rng: np.random.Generator) -> list[int]:
+def _whole_chains(skeleton: Skeleton) -> list[list[int]]:
     if not skeleton.chains:
         raise InputError(f"Expected a skeleton with limb chains, but {skeleton.name!r} has none. Add `chains` to it.")
     chains = list(skeleton.chains.values())
-    return list(chains[rng.integers(len(chains))][1:])
+    return [list(chain) for chain in chains if not any(set(chain) < set(other) for other in chains)]

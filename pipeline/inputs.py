@@ -1,10 +1,10 @@
 """What a network sees: one modality, or several fused, named as in `inputs` of params.yaml and in the long table."""
 
 import re
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from pipeline.config import InputError
 
@@ -50,7 +50,13 @@ def _distinct(inputs: tuple[Input, ...]) -> tuple[Input, ...]:
     return inputs
 
 
-Inputs = Annotated[tuple[Input, ...], Field(min_length=1), AfterValidator(_distinct)]
+def _nested(inputs: Any) -> Any:
+    if isinstance(inputs, str) or (isinstance(inputs, Sequence) and any(isinstance(each, str) for each in inputs)):
+        raise ValueError(f"inputs are lists of modalities, such as [[pose2d], [pose2d, rgb]], got {inputs!r}")
+    return inputs
+
+
+Inputs = Annotated[tuple[Input, ...], Field(min_length=1), AfterValidator(_distinct), BeforeValidator(_nested)]
 
 
 def _own_name(name: str) -> str:

@@ -9,7 +9,7 @@ from pipeline.inputs import STORES, Inputs, label
 from pipeline.store import write_json
 from pipeline.table import VARIANTS, is_trained, method_and_input
 from pipeline.tables import LABELS, headline_action
-from pipeline.wording import describe, number, systems, table
+from pipeline.wording import CALLED, describe, number, systems, table
 
 COLUMNS = (
     "system", "method", "input", "condition", "metric", "variant", "value", "low", "high", "std_over_seeds", "published",
@@ -17,27 +17,29 @@ COLUMNS = (
 OF_CONDITIONS = ("acc_100", "event_error")  # what is shown side by side where there are several
 WITHOUT = {
     "extracted": "there are no 3D poses with body axes",
-    "frames": "no pictures were cut (an input of the data set with rgb has `dvc repro` cut them)",
+    "frames": "no pictures were cut (add [rgb] to `inputs` of the data set and run `dvc repro`)",
 }
 PUBLISHED = Path(__file__).with_name("paper_results.json")
 
 
 def applicable(wanted: Mapping[str, Inputs], there: Iterable[str]) -> tuple[dict[str, Inputs], list[str]]:
-    """The rows of a table that a data set can have, method -> inputs, and a note on each that it cannot.
+    """The rows of a table that a data set can have, method -> inputs, and a note on those that it cannot, for each cause.
 
     there: the stores that it has, of those in `pipeline.inputs.STORES`.
     """
-    there, rows, notes = set(there), {}, []
+    there, rows, left_out = set(there), {}, {}
     for method, inputs in wanted.items():
         lacking = {seen: {STORES[name] for name in seen} - there for seen in inputs}
         if fitting := tuple(seen for seen in inputs if not lacking[seen]):
             rows[method] = fitting
-        notes += [
-            f"{method} on {label(seen)} is left out: {' and '.join(WITHOUT[store] for store in sorted(stores))}"
-            for seen, stores in lacking.items()
-            if stores
-        ]
-    return rows, notes
+        for seen, stores in lacking.items():
+            if stores:
+                named = f"{CALLED.get(method, method)} on {label(seen)}"
+                left_out.setdefault(tuple(sorted(stores)), []).append(named)
+    return rows, [
+        f"left out, as {' and '.join(WITHOUT[store] for store in stores)}: {', '.join(named)}"
+        for stores, named in left_out.items()
+    ]
 
 
 def write_table(

@@ -33,6 +33,7 @@ from pipeline.table import (
     system,
     write_rows,
 )
+from pipeline.wording import systems
 
 log = logging.getLogger(__name__)
 
@@ -233,7 +234,8 @@ def _evaluate_action(
 ) -> None:
     """Score every system; the JSON, written last, says that the action is done."""
     evaluations = {}
-    first = {modalities: method for method, modalities in reversed(networks)}  # one untrained network for each input
+    # One untrained network for each input: LA2DS's, or else that of the first method.
+    first = {modalities: method for method, modalities in sorted(reversed(networks), key=lambda each: each[0] == OWN)}
     embeddings = (
         action.embeddings(method, modalities, found, control=first[modalities] == method)
         for (method, modalities), found in networks.items()
@@ -275,7 +277,11 @@ def _evaluate_action(
 
 def _controls_of(first: Mapping[Input, str]) -> list[str]:
     """Whose network the untrained one of an input is, where it is not LA2DS's."""
-    return [f"the untrained network on {label(seen)} is {method}'s" for seen, method in first.items() if method != OWN]
+    return [
+        f"the untrained network on {label(seen)} is that of {method}, as LA2DS is not trained on this input"
+        for seen, method in first.items()
+        if method != OWN
+    ]
 
 
 def _notes(action: ActionEvaluation, evaluations: dict[tuple[str, int], Evaluation]) -> list[str]:
@@ -284,9 +290,10 @@ def _notes(action: ActionEvaluation, evaluations: dict[tuple[str, int], Evaluati
     for (method, _), evaluation in evaluations.items():
         for note in dict.fromkeys(evaluation.notes):
             methods.setdefault(note, []).append(method)
-    every = {method for method, _ in evaluations}
+    every, called = {method for method, _ in evaluations}, systems(method for method, _ in evaluations)
     notes = [
-        note if set(about) == every else f"{', '.join(dict.fromkeys(about))}: {note}" for note, about in methods.items()
+        note if set(about) == every else f"{', '.join(called[each] for each in dict.fromkeys(about))}: {note}"
+        for note, about in methods.items()
     ]
     if len(action.val) < FEW_VIDEOS:
         notes.append(f"only {len(action.val)} validation videos: their bootstrap intervals say little")

@@ -75,17 +75,24 @@ def train_dataset(paths: Paths, path: Path, kept: Path, systems: Sequence[System
 
     kept: the folder of runs, in which networks and epochs of earlier and of interrupted runs are found.
     """
+    modalities = modalities_of(systems)
+    return _train_all(paths, modalities, path, kept, _stage_one(systems), paths.made_from(modalities), progress)
+
+
+def train_encoders(paths: Paths, kept: Path, systems: Sequence[System], progress: Progress) -> int:
+    """Stage one as far as `kept`, so that several processes can share the work; returns how many networks are there now."""
+    return len(_found_or_trained(paths, modalities_of(systems), kept, _stage_one(systems), progress))
+
+
+def _stage_one(systems: Sequence[System]) -> Callable[[str], list[Run]]:
+    """The runs of an action."""
 
     def run(action: str, each: System, seed: int) -> Run:
         (modality,) = each.modalities
         own = each.config.of(modality)
         return Run(action, each, seed, own, own, lambda data: new_encoder(data, modality, own.model, seed))
 
-    def runs(action: str) -> list[Run]:
-        return [run(action, each, seed) for each in encoders(systems) for seed in each.config.seeds]
-
-    modalities = modalities_of(systems)
-    return _train_all(paths, modalities, path, kept, runs, paths.made_from(modalities), progress)
+    return lambda action: [run(action, each, seed) for each in encoders(systems) for seed in each.config.seeds]
 
 
 def fuse_dataset(
@@ -126,9 +133,7 @@ def _train_all(
     made_from: dict[str, Path],
     progress: Progress,
 ) -> dict:
-    stores = paths.open(modalities)
-    wanted = [run for action in dict.fromkeys(stores.sequences.actions) for run in runs(action)]
-    curves = _each_once(wanted, lambda run, wait: _kept(run, stores, paths, kept, wait, progress))
+    curves = _found_or_trained(paths, modalities, kept, runs, progress)
     partial = partial_path(path)
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -151,6 +156,23 @@ def _train_all(
     return {"networks": len(curves), "frames": frames, "padded": f"{padded:.1%}"}
 
 
+def _found_or_trained(
+    paths: Paths, modalities: Sequence[str], kept: Path, runs: Callable[[str], list[Run]], progress: Progress
+) -> list[tuple[Run, tuple[Path, list[Epoch]]]]:
+    """Every run with its folder and epochs; says how many were there before."""
+    stores = paths.open(modalities)
+    wanted = [run for action in dict.fromkeys(stores.sequences.actions) for run in runs(action)]
+    trained: list[Run] = []
+
+    def do(run: Run, wait: bool):
+        return _kept(run, stores, paths, kept, wait, progress, trained.append)
+
+    curves = _each_once(wanted, do)
+    if wanted:
+        log.info("%d networks trained, %d were in %s", len(trained), len(wanted) - len(trained), kept)
+    return curves
+
+
 def _each_once(wanted: Iterable[Run], do: Callable[[Run, bool], tuple[Path, list[Epoch]] | None]) -> list:
     """(run, what `do` gave) of each, in order. Runs that another process is at come last, and are waited for."""
     wanted = list(wanted)
@@ -162,15 +184,20 @@ def _each_once(wanted: Iterable[Run], do: Callable[[Run, bool], tuple[Path, list
 
 
 def _kept(
-    run: Run, stores: Stores, paths: Paths, kept: Path, wait: bool, progress: Progress
+    run: Run, stores: Stores, paths: Paths, kept: Path, wait: bool, progress: Progress, trained: Callable[[Run], None]
 ) -> tuple[Path, list[Epoch]] | None:
-    """The folder of a run and its epochs, trained now unless it was before; None if another process is at it, unless `wait`."""
+    """The folder of a run and its epochs, trained now (which calls `trained`) unless it was before.
+
+    None if another process is at it, unless `wait`.
+    """
     kept.mkdir(parents=True, exist_ok=True)
     seen = paths.made_from(run.system.modalities)  # not what other systems see besides
     folder = kept / run.key({name: content_hash(source) for name, source in seen.items()})
     curve = folder / "curve.json"
     if not curve.is_file():
         lock = FileLock(folder.with_suffix(".lock"), timeout=-1 if wait else 0)
+        if wait:
+            log.info("waiting for another process to train %s %s seed %d", run.action, run.system.name, run.seed)
         try:
             with lock:
                 if not curve.is_file():
@@ -178,6 +205,7 @@ def _kept(
                     _train(data, run, partial_path(folder), progress)
                     partial_path(folder).rename(folder)
                     shutil.rmtree(folder / "checkpoints")
+                    trained(run)
         except Timeout:
             return None
     return folder, [Epoch(**epoch) for epoch in json.loads(curve.read_text(encoding="utf-8"))]

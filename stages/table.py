@@ -1,12 +1,15 @@
 """Train what a table needs and no network again, score it, and write the table: Markdown, CSV, JSON."""
 
 import json
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pydantic import Field
 
 from pipeline.config import Config, InputError
@@ -23,7 +26,7 @@ from pipeline.progress import progress_bar
 from pipeline.projection import ProjectConfig
 from pipeline.results import evaluate_dataset
 from pipeline.sequence import read_sequences
-from pipeline.training_runs import fuse_dataset, train_dataset
+from pipeline.training_runs import fuse_dataset, train_dataset, train_encoders
 from stages.base import (
     EXTRACTED,
     FRAMES,
@@ -42,6 +45,7 @@ from stages.base import (
 from stages.systems import systems_of
 
 app = typer.Typer(add_completion=False)
+log = logging.getLogger(__name__)
 
 
 class TableEntry(Config):
@@ -54,7 +58,7 @@ class TableEntry(Config):
 
     @property
     def made_worse(self) -> list[Corruption]:
-        return [how for how in (*self.trained.values(), *self.shown.values()) if how.missing or how.noise]
+        return [how for how in (*self.trained.values(), *self.shown.values()) if not how.changes_nothing]
 
 
 @app.command("table", help=__doc__)
@@ -72,6 +76,10 @@ def main(
     entry, config = settings.dataset(dataset), settings.section("evaluate", EvaluateConfig)
     if name == OF_SOURCES:
         return _of_sources(settings, dataset, out or TABLES / f"{dataset}-{name}", started)
+    if name not in (known := settings.content.get("tables") or {}):
+        raise InputError(
+            f"Expected a table of {[*known, OF_SOURCES]}, but got {name!r}. Add it below `tables` in {settings.path}."
+        )
     wanted = settings.section(f"tables.{name}", TableEntry)
     rows, notes = applicable(wanted.rows, _there(dataset, wanted))
     if not rows:
@@ -81,9 +89,11 @@ def main(
     out = out or TABLES / f"{dataset}-{name}"
     work = TABLE_PARTS / out.name
     work.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(work.with_suffix(".lock")):
-        stores, conditions = _Stores(settings, dataset, work), {}
-        with progress_bar("frames and actions") as progress:
+    stores, conditions = _Stores(settings, dataset, work), {}
+    with progress_bar("frames and actions") as progress:
+        if any(how.changes_nothing for how in wanted.trained.values()):
+            train_encoders(stores.paths, RUNS, systems, progress)  # what several processes can share
+        with _alone(work.with_suffix(".lock")):
             for trained, how in wanted.trained.items():
                 paths, folder = stores.of(how), work / f"trained_{trained}"
                 networks = folder / "models", folder / "fused"
@@ -94,10 +104,10 @@ def main(
                     evaluate_dataset(paths, *networks, results, config, rows, progress, other)
                     details = json.loads((results / "details.json").read_text(encoding="utf-8"))
                     conditions["_".join(filter(None, (trained, shown)))] = details
-        run = {"preset": preset, "seeds": list(systems[0].config.seeds)} | wanted.model_dump(
-            include={"trained", "shown"}
-        )
-        done = write_table(name, conditions, entry.source.get("reader"), run, notes, out)
+            of_poses = wanted.model_dump(include={"trained", "shown"})
+            run = {"preset": preset, "seeds": list(systems[0].config.seeds)} | of_poses
+            notes += _told(wanted)
+            done = write_table(name, conditions, entry.source.get("reader"), run, notes, out)
     typer.echo((out / f"{name}.md").read_text(encoding="utf-8"))
     summary(started, dataset=dataset, table=name, **done, out=out / f"{name}.md")
 
@@ -118,6 +128,37 @@ def _of_sources(settings: Params, dataset: str, out: Path, started: float) -> No
     summary(started, dataset=dataset, table=OF_SOURCES, **done, out=out / f"{OF_SOURCES}.md")
 
 
+def _told(wanted: TableEntry) -> list[str]:
+    """What the names of the conditions stand for, and which inputs fill what is missing."""
+    told = [
+        f"poses {when} in {name}: {how}"
+        for when, conditions in (("trained on", wanted.trained), ("shown", wanted.shown))
+        for name, how in conditions.items()
+        if name
+    ]
+    if any(how.missing for how in wanted.made_worse):
+        told.append(
+            "a missing joint draws nothing into the heatmaps of pose2d; pose3d and joints2d interpolate it in time,"
+            " pose3d-zero and joints2d-zero put it at the origin"
+        )
+    return told
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a table: one process scores and writes it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("another process makes this table, waiting until it is done (%s)", path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class _Stores:
     """The stores of a data set, as they are and made worse."""
 
@@ -127,7 +168,7 @@ class _Stores:
         self.to_2d, self.render = settings.section("project", ProjectConfig), settings.section("render", RenderConfig)
 
     def of(self, how: Corruption) -> Paths:
-        if not (how.missing or how.noise):
+        if how.changes_nothing:
             return self.paths
         if how not in self.made:
             folder = self.folder / f"poses_{how.missing:g}_{how.noise:g}_{how.seed}"

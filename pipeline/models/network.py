@@ -173,5 +173,7 @@ def _graph(spec: BranchSpec) -> nn.Module:
             head_width=config.head_width,
         )
     if not spec.limbs:
-        raise InputError("Expected a skeleton with limbs for spatial: graph_convolution, but got none. Add `limbs` to it.")
+        raise InputError(
+            "Expected a skeleton with limbs for spatial: graph_convolution, but got none. Add `limbs` to it."
+        )
     return GraphConvolution(shape, spec.limbs, config.width, config.spatial_depth)

@@ -79,7 +79,9 @@ class SpatialMLP(nn.Module):
         self.mlp = nn.Sequential(nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, x: Shaped[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
-        return self.mlp(embed_patches(x, x.shape[-1], self.embed).squeeze(1) if x.ndim == 4 else self.embed(x.flatten(1)))
+        return self.mlp(
+            embed_patches(x, x.shape[-1], self.embed).squeeze(1) if x.ndim == 4 else self.embed(x.flatten(1))
+        )
 
 
 class Flat(nn.Module):

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 
 import pipeline.objectives
-from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings
+from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, OneVideoObjective
 
 NOT_ONE = {"base", "registry"}
 
@@ -16,13 +16,33 @@ def known_objectives() -> list[str]:
 
 
 def parse_objective(settings: dict) -> ObjectiveSettings:
-    """The settings of the objective that `name` names; raises ValueError for one that is not there."""
+    """The settings of the objective that `name` names; raises ValueError for one that is not there, or is not whole."""
     name = settings.get("name", "regression_matching")
     if name not in known_objectives():
         raise ValueError(f"name: objectives are {known_objectives()}, got {name!r}")
-    return importlib.import_module(f"pipeline.objectives.{name}").Settings(**settings)
+    module = importlib.import_module(f"pipeline.objectives.{name}")
+    if lacks := _lacks(module):
+        raise ValueError(f"pipeline/objectives/{name}.py needs {lacks}; README.md shows a whole one")
+    return module.Settings(**settings)
 
 
 def make_objective(settings: ObjectiveSettings, width: int) -> AlignmentObjective:
     """The loss of these settings over embeddings of `width` numbers."""
     return importlib.import_module(f"pipeline.objectives.{settings.name}").Objective(settings, width)
+
+
+def _lacks(module) -> str | None:
+    """What an objective's file has to have and has not."""
+    settings, objective = getattr(module, "Settings", None), getattr(module, "Objective", None)
+    if not (isinstance(settings, type) and issubclass(settings, ObjectiveSettings)):
+        return "a class Settings(ObjectiveSettings)"
+    if not (isinstance(objective, type) and issubclass(objective, AlignmentObjective)):
+        return "a class Objective(AlignmentObjective)"
+    if getattr(objective, "pairs", None) not in ("augmented", "two_videos"):
+        return 'pairs = "augmented" or "two_videos" in its class Objective'
+    of_one = issubclass(objective, OneVideoObjective)
+    if of_one and objective.of_video is OneVideoObjective.of_video and objective.forward is OneVideoObjective.forward:
+        return "a method of_video(self, view) in its class Objective"
+    if objective.forward is AlignmentObjective.forward:
+        return "a method forward(self, a, b) in its class Objective"
+    return None

@@ -44,6 +44,18 @@ def test_what_one_seed_cannot_tell_is_said_and_a_lacking_side_is_a_dash():
     assert "| LA2DS (rgb) | plain | - | 8.0 | - |  |" in text
 
 
+def test_seeds_of_a_system_that_came_or_went_are_told_apart():
+    judged = [
+        row(),
+        row(system="TCC", seeds=(3, 0), verdict=MISSING),
+        row(system="Mine", seeds=(0, 2), verdict=MISSING),
+    ]
+    told = (
+        "Training seeds: LA2DS: 3 before, 3 after; TCC: 3 before, none after (gone); Mine: 2 after, none before (new)."
+    )
+    assert told in markdown(Comparison("a", "b", judged))
+
+
 def test_a_bar_or_a_line_break_does_not_split_a_cell():
     text = markdown(Comparison("a", "b", [row()], params={"x": ("(train|val)", "one\ntwo")}))
     assert "| `x` | (train\\|val) | one two |\n" in text

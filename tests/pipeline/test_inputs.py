@@ -1,7 +1,8 @@
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline.config import InputError
-from pipeline.inputs import CONTROLS, STORES, label, needs_pictures, parse
+from pipeline.inputs import CONTROLS, STORES, Inputs, label, needs_pictures, parse
 from pipeline.modalities.registry import LOADERS
 from pipeline.table import method_and_input, system
 
@@ -36,6 +37,11 @@ def test_wrong_inputs_are_one_line(text, reason):
     with pytest.raises(InputError, match=reason) as error:
         parse(text)
     assert "\n" not in str(error.value)
+
+
+def test_inputs_that_are_no_lists_are_told_how_to_stand():
+    with pytest.raises(ValidationError, match=r"such as \[\[pose2d\], \[pose2d, rgb\]\], got \['pose2d'\]"):
+        TypeAdapter(Inputs).validate_python(["pose2d"])
 
 
 def test_every_modality_has_its_file():

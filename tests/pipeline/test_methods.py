@@ -1,7 +1,10 @@
 """Methods beside LA2DS: one file and one entry; networks that were trained once are not trained again."""
 
 import csv
+import re
 import threading
+import zlib
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -16,6 +19,7 @@ from pipeline.methods import encoders, fused, resolve
 from pipeline.objectives.registry import known_objectives
 from pipeline.results import evaluate_dataset
 from pipeline.table import read_rows
+from pipeline.training import TrainConfig
 from pipeline.training_runs import fuse_dataset, train_dataset
 
 PRESET = {
@@ -31,25 +35,8 @@ PRESET = {
 RUN = {"preset": "tiny", "seeds": [0]}
 FUSION = {"epochs": 1, "passes_per_epoch": 1, "batch_size": 2}
 
-TOY = '''
-"""Embeddings of one moment are near each other: the mean distance of the first frames of two videos."""
-
-from typing import Literal
-
-from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings
-
-
-class Settings(ObjectiveSettings):
-    name: Literal["toy"] = "toy"
-    weight: float = 1.0
-
-
-class Objective(AlignmentObjective):
-    pairs = "two_videos"
-
-    def forward(self, a, b):
-        return self.settings.weight * (a.z[:, 0] - b.z[:, 0]).square().mean()
-'''
+README = Path(__file__).parents[2] / "README.md"
+TOY = re.search(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
 def train(paths, folder, systems, name="models"):
@@ -102,13 +89,13 @@ def test_a_wrong_method_is_named(changes, part):
         resolve(PRESET, {"mine": changes}, {"other": (("pose2d",),)})
 
 
-def test_a_toy_objective_is_one_file_and_one_entry_and_a_row_of_every_table(paths, tmp_path, monkeypatch):
-    (tmp_path / "toy.py").write_text(TOY)
+def test_the_readmes_objective_is_one_file_and_one_entry_and_a_row_of_every_table(paths, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(TOY)
     monkeypatch.setattr(pipeline.objectives, "__path__", [*pipeline.objectives.__path__, str(tmp_path)])
     monkeypatch.setattr("pipeline.training_runs.code_hash", lambda modules: "")  # the file lies outside of the package
-    assert "toy" in known_objectives()
-    wanted = {OWN: (("pose2d",), ("pose2d", "rgb")), "Toy": (("pose2d",), ("pose2d", "rgb"))}
-    systems = resolve(PRESET, {"Toy": {"objective": {"name": "toy", "weight": 2.0}}}, wanted, FUSION)
+    assert "mine" in known_objectives()
+    wanted = {OWN: (("pose2d",), ("pose2d", "rgb")), "Mine": (("pose2d",), ("pose2d", "rgb"))}
+    systems = resolve(PRESET, {"Mine": {"objective": {"name": "mine", "weight": 2.0}}}, wanted, FUSION)
     train(paths, tmp_path, systems)
     models, joint, results = (tmp_path / name for name in ("models", "fused", "results"))
     with Progress(disable=True) as progress:
@@ -116,15 +103,33 @@ def test_a_toy_objective_is_one_file_and_one_entry_and_a_row_of_every_table(path
         evaluate_dataset(paths, models, joint, results, EvaluateConfig(bootstrap_resamples=9), wanted, progress)
     with (models / "loss.csv").open() as file:
         curves = {(row["method"], row["input"]): float(row["loss"]) for row in csv.DictReader(file)}
-    assert set(curves) == {(method, seen) for method in (OWN, "Toy") for seen in ("pose2d", "rgb")}
+    assert set(curves) == {(method, seen) for method in (OWN, "Mine") for seen in ("pose2d", "rgb")}
     rows = {(row["method"], row["input"]) for row in read_rows(results / "results.csv")}
     assert {
-        ("Toy", "pose2d"),
-        ("Toy", "pose2d+rgb"),
+        ("Mine", "pose2d"),
+        ("Mine", "pose2d+rgb"),
         (OWN, "pose2d"),
         ("untrained", "pose2d"),
         ("time_only", "time"),
     } <= rows
+
+
+@pytest.mark.parametrize(
+    "old, new, lacks",
+    [
+        ("class Settings(ObjectiveSettings)", "class Settings", "a class Settings(ObjectiveSettings)"),
+        ("class Objective(AlignmentObjective)", "class Objective", "a class Objective(AlignmentObjective)"),
+        ("class Objective", "class Loss", "a class Objective(AlignmentObjective)"),
+        ('pairs = "two_videos"', "pairs = 2", 'pairs = "augmented" or "two_videos"'),
+        ("def forward", "def loss", "a method forward(self, a, b)"),
+    ],
+)
+def test_an_objective_that_is_not_whole_is_told_what_it_lacks(tmp_path, monkeypatch, old, new, lacks):
+    name = f"mine_{zlib.crc32(new.encode())}"  # a module is imported once
+    (tmp_path / f"{name}.py").write_text(TOY.replace('"mine"', f'"{name}"').replace(old, new))
+    monkeypatch.setattr(pipeline.objectives, "__path__", [*pipeline.objectives.__path__, str(tmp_path)])
+    with pytest.raises(ValidationError, match=re.escape(f"pipeline/objectives/{name}.py needs {lacks}")):
+        TrainConfig(objective={"name": name})
 
 
 def test_networks_are_trained_once_whatever_is_asked_for_later(paths, tmp_path):
@@ -161,10 +166,8 @@ def test_rows_that_a_data_set_cannot_have_are_left_out_and_named():
     wanted = {OWN: (("pose2d",), ("rgb",)), "Flow": (("flow",),)}
     rows, notes = applicable(wanted, {"poses", "heatmaps"})
     assert rows == {OWN: (("pose2d",),)}
-    assert notes == [
-        "la2ds on rgb is left out: no pictures were cut (an input of the data set with rgb has `dvc repro` cut them)",
-        "Flow on flow is left out: no pictures were cut (an input of the data set with rgb has `dvc repro` cut them)",
-    ]
+    cause = "no pictures were cut (add [rgb] to `inputs` of the data set and run `dvc repro`)"
+    assert notes == [f"left out, as {cause}: LA2DS on rgb, Flow on flow"]
 
 
 def test_a_table_has_controls_intervals_and_the_papers_numbers_where_the_data_set_is_the_papers(tmp_path):

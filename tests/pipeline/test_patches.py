@@ -10,7 +10,9 @@ def reference(frames, patch_px, layer):
     """Patch by patch, from left to right and from above down."""
     side = frames.shape[-1] // patch_px
     cut = [slice(patch_px * i, patch_px * (i + 1)) for i in range(side)]
-    patches = [[frame[:, rows, columns].flatten() for rows in cut for columns in cut] for frame in frames.double() / 255]
+    patches = [
+        [frame[:, rows, columns].flatten() for rows in cut for columns in cut] for frame in frames.double() / 255
+    ]
     return torch.stack([torch.stack(of_frame) for of_frame in patches]).float() @ layer.weight.T + layer.bias
 
 
