@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from pipeline.config import InputError
 from pipeline.models.config import BranchSpec, ModelConfig
 from pipeline.models.network import AlignmentNetwork
 from pipeline.store import write_json
@@ -68,7 +69,13 @@ def load_network(path: Path, trained: bool = True) -> AlignmentNetwork:
     }
     network = new_network(specs, found["max_frames"], found["seed"], load=not trained)
     if trained:
-        network.load_state_dict(load_file(path.with_suffix(".safetensors")))
+        try:
+            network.load_state_dict(load_file(path.with_suffix(".safetensors")))
+        except RuntimeError as error:
+            raise InputError(
+                f"Expected weights that fit the network, but those at {path.with_suffix('.safetensors')} are of another"
+                f" version ({str(error).split(':')[0]}). Run train again."
+            ) from None
     return network
 
 

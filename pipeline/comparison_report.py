@@ -99,7 +99,12 @@ def _parts(comparison: Comparison) -> Iterator[_Part]:
         judged = {row.metric for row in rows if row.verdict}
         called = systems(dict.fromkeys(row.system for row in rows))
         of = f"{dataset} ({actions[0]})"
-        trained = _trained({called[row.system]: row.seeds for row in rows if row.verdict})
+        seeds: dict[str, tuple[int, int]] = {}
+        for row in rows:
+            if row.verdict:  # a metric may be there on one side alone
+                before, after = seeds.get(called[row.system], (0, 0))
+                seeds[called[row.system]] = max(before, row.seeds[0]), max(after, row.seeds[1])
+        trained = _trained(seeds)
         first = [row for row in rows if row.action == actions[0]]
         yield _Part(of, trained, HEADER, _lines(row for row in first if row.metric in judged))
         yield _Part(f"{of}: the other metrics", "", HEADER, _lines(r for r in first if r.metric not in judged), True)

@@ -36,10 +36,11 @@ class Corruption(Config):
         return not (self.missing or self.noise)
 
     def __str__(self) -> str:
-        told = (
-            [f"each frame lacks a limb, on hands a finger, with probability {self.missing:g}"] if self.missing else []
-        )
-        told += [f"Gaussian noise of {self.noise:g} of the body's size on every joint"] if self.noise else []
+        told = []
+        if self.missing:
+            told.append(f"each frame lacks a limb, on hands a finger, with probability {self.missing:g}")
+        if self.noise:
+            told.append(f"Gaussian noise of {self.noise:g} of the body's size on every joint")
         return " and ".join(told) or "as they are"
 
 

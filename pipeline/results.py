@@ -33,7 +33,7 @@ from pipeline.table import (
     system,
     write_rows,
 )
-from pipeline.wording import systems
+from pipeline.wording import CALLED, systems
 
 log = logging.getLogger(__name__)
 
@@ -278,7 +278,7 @@ def _evaluate_action(
 def _controls_of(first: Mapping[Input, str]) -> list[str]:
     """Whose network the untrained one of an input is, where it is not LA2DS's."""
     return [
-        f"the untrained network on {label(seen)} is that of {method}, as LA2DS is not trained on this input"
+        f"the untrained network on {label(seen)} is that of {method}, as {CALLED[OWN]} is not trained on this input"
         for seen, method in first.items()
         if method != OWN
     ]

@@ -79,9 +79,9 @@ def train_dataset(paths: Paths, path: Path, kept: Path, systems: Sequence[System
     return _train_all(paths, modalities, path, kept, _stage_one(systems), paths.made_from(modalities), progress)
 
 
-def train_encoders(paths: Paths, kept: Path, systems: Sequence[System], progress: Progress) -> int:
-    """Stage one as far as `kept`, so that several processes can share the work; returns how many networks are there now."""
-    return len(_found_or_trained(paths, modalities_of(systems), kept, _stage_one(systems), progress))
+def train_encoders(paths: Paths, kept: Path, systems: Sequence[System], progress: Progress) -> None:
+    """Stage one as far as `kept`: what several processes can share."""
+    _found_or_trained(paths, modalities_of(systems), kept, _stage_one(systems), progress)
 
 
 def _stage_one(systems: Sequence[System]) -> Callable[[str], list[Run]]:
@@ -159,7 +159,7 @@ def _train_all(
 def _found_or_trained(
     paths: Paths, modalities: Sequence[str], kept: Path, runs: Callable[[str], list[Run]], progress: Progress
 ) -> list[tuple[Run, tuple[Path, list[Epoch]]]]:
-    """Every run with its folder and epochs; says how many were there before."""
+    """Every run with its folder and epochs; says how many had to be trained."""
     stores = paths.open(modalities)
     wanted = [run for action in dict.fromkeys(stores.sequences.actions) for run in runs(action)]
     trained: list[Run] = []
@@ -168,8 +168,8 @@ def _found_or_trained(
         return _kept(run, stores, paths, kept, wait, progress, trained.append)
 
     curves = _each_once(wanted, do)
-    if wanted:
-        log.info("%d networks trained, %d were in %s", len(trained), len(wanted) - len(trained), kept)
+    if trained:
+        log.info("%d networks trained, %d taken from %s", len(trained), len(wanted) - len(trained), kept)
     return curves
 
 
@@ -197,7 +197,7 @@ def _kept(
     if not curve.is_file():
         lock = FileLock(folder.with_suffix(".lock"), timeout=-1 if wait else 0)
         if wait:
-            log.info("waiting for another process to train %s %s seed %d", run.action, run.system.name, run.seed)
+            log.info("%s %s seed %d: taken when another process has trained it", run.action, run.system.name, run.seed)
         try:
             with lock:
                 if not curve.is_file():

@@ -92,7 +92,7 @@ def main(
     stores, conditions = _Stores(settings, dataset, work), {}
     with progress_bar("frames and actions") as progress:
         if any(how.changes_nothing for how in wanted.trained.values()):
-            train_encoders(stores.paths, RUNS, systems, progress)  # what several processes can share
+            train_encoders(stores.paths, RUNS, systems, progress)
         with _alone(work.with_suffix(".lock")):
             for trained, how in wanted.trained.items():
                 paths, folder = stores.of(how), work / f"trained_{trained}"

@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-SPARSE_BELOW = 0.2  # share of pixels that are not 0
+SPARSE_BELOW = (
+    0.08  # share of pixels that are not 0; from some 0.1 on the dense product is faster (benchmarks/patches.py)
+)
 
 
 def scaled(frames: Tensor) -> Tensor:

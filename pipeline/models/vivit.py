@@ -89,8 +89,8 @@ class Flat(nn.Module):
 
     num_tokens = 0  # nothing to keep for the backward pass
 
-    def forward(self, x: Float[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
-        return x.flatten(1)
+    def forward(self, x: Shaped[Tensor, "F ..."]) -> Float[Tensor, "F D"]:
+        return scaled(x).flatten(1)
 
 
 class TemporalTransformer(nn.Module):

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from types import ModuleType
 
 import pipeline.objectives
 from pipeline.objectives.base import AlignmentObjective, ObjectiveSettings, OneVideoObjective
@@ -31,7 +32,7 @@ def make_objective(settings: ObjectiveSettings, width: int) -> AlignmentObjectiv
     return importlib.import_module(f"pipeline.objectives.{settings.name}").Objective(settings, width)
 
 
-def _lacks(module) -> str | None:
+def _lacks(module: ModuleType) -> str | None:
     """What an objective's file has to have and has not."""
     settings, objective = getattr(module, "Settings", None), getattr(module, "Objective", None)
     if not (isinstance(settings, type) and issubclass(settings, ObjectiveSettings)):

@@ -47,6 +47,7 @@ def test_what_one_seed_cannot_tell_is_said_and_a_lacking_side_is_a_dash():
 def test_seeds_of_a_system_that_came_or_went_are_told_apart():
     judged = [
         row(),
+        row(metric="tau", seeds=(0, 3), verdict=MISSING),
         row(system="TCC", seeds=(3, 0), verdict=MISSING),
         row(system="Mine", seeds=(0, 2), verdict=MISSING),
     ]

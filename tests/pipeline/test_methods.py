@@ -122,11 +122,15 @@ def test_the_readmes_objective_is_one_file_and_one_entry_and_a_row_of_every_tabl
         ("class Objective", "class Loss", "a class Objective(AlignmentObjective)"),
         ('pairs = "two_videos"', "pairs = 2", 'pairs = "augmented" or "two_videos"'),
         ("def forward", "def loss", "a method forward(self, a, b)"),
+        ("def forward", "def of_videos", "a method of_video(self, view)"),
     ],
 )
 def test_an_objective_that_is_not_whole_is_told_what_it_lacks(tmp_path, monkeypatch, old, new, lacks):
     name = f"mine_{zlib.crc32(new.encode())}"  # a module is imported once
-    (tmp_path / f"{name}.py").write_text(TOY.replace('"mine"', f'"{name}"').replace(old, new))
+    text = TOY.replace('"mine"', f'"{name}"').replace(old, new)
+    if "of_video" in lacks:
+        text = text.replace("AlignmentObjective", "OneVideoObjective")
+    (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.setattr(pipeline.objectives, "__path__", [*pipeline.objectives.__path__, str(tmp_path)])
     with pytest.raises(ValidationError, match=re.escape(f"pipeline/objectives/{name}.py needs {lacks}")):
         TrainConfig(objective={"name": name})

@@ -234,3 +234,14 @@ def test_pictures_are_shrunk_by_the_mean_of_what_a_pixel_covers():
         for model, frames in ((small, pictures), (large, doubled))
     ]
     torch.testing.assert_close(*u)
+
+
+def test_flat_frames_of_pixels_count_from_0_to_1():
+    config = ModelConfig(
+        width=None, heads=1, head_width=None, spatial="flat", temporal_transformer=False, cross_depth=1
+    )
+    torch.manual_seed(0)
+    model = AlignmentNetwork({"rgb": BranchSpec(config, (1, 4, 4))}, 20).eval()
+    pixels = torch.randint(0, 256, (5, 1, 4, 4), dtype=torch.uint8)
+    u = [model.self_features(Sequences((frames,), torch.tensor([5]))) for frames in (pixels, pixels.float() / 255)]
+    torch.testing.assert_close(*u)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.models import patches
 from pipeline.models.patches import embed_patches
 
 
@@ -23,9 +24,15 @@ def heatmaps(share: float) -> torch.Tensor:
     return torch.from_numpy(frames.astype(np.uint8))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.03, 0.6])  # nobody there, heatmaps, pictures
+@pytest.mark.parametrize("share, sparse", [(0.0, True), (0.03, True), (0.15, True), (0.15, False), (0.6, False)])
 @pytest.mark.parametrize("patch_px", [4, 12])
-def test_patches_and_their_gradients_equal_a_slow_reference(share, patch_px):
+def test_patches_and_their_gradients_equal_a_slow_reference(monkeypatch, share, sparse, patch_px):
+    """Nobody there, heatmaps, wide heatmaps either way, pictures."""
+    taken = []
+    summed = patches._sum_of_seen
+    monkeypatch.setattr(patches, "_sum_of_seen", lambda *given: taken.append(1) or summed(*given))
+    if share == 0.15:
+        monkeypatch.setattr(patches, "SPARSE_BELOW", float(sparse))
     torch.manual_seed(0)
     frames, layer = heatmaps(share), nn.Linear(7 * patch_px**2, 6)
     weighting = torch.randn(5, (12 // patch_px) ** 2, 6)
@@ -35,6 +42,7 @@ def test_patches_and_their_gradients_equal_a_slow_reference(share, patch_px):
         tokens = embed(frames, patch_px, layer)
         (tokens * weighting).sum().backward()
         results.append((tokens.detach(), layer.weight.grad.clone(), layer.bias.grad.clone()))
+    assert bool(taken) == sparse
     for ours, slow in zip(*results, strict=True):
         torch.testing.assert_close(ours, slow, atol=1e-5, rtol=1e-5)
 

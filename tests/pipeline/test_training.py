@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from pipeline.augmentation import AugmentationConfig, Augmented
 from pipeline.checkpoint import join_networks, load_network, new_network, save_network
@@ -372,3 +373,12 @@ def test_every_objective_trains_resumes_and_repeats(tmp_path, name):
     assert resumed.history == whole.history
     assert_equal(weights(resumed), weights(whole))
     assert_equal(resumed.objective.state_dict(), whole.objective.state_dict())
+
+
+def test_weights_of_another_version_are_refused_in_one_line(tmp_path):
+    spec = BranchSpec(ModelConfig(spatial_depth=1, temporal_depth=1, cross_depth=1), (3, 30, 30))
+    save_network(new_network({"pose2d": spec}, 9, 0), 0, tmp_path / "seed_0")
+    tensors = load_file(tmp_path / "seed_0.safetensors")
+    save_file({f"old.{name}": value for name, value in tensors.items()}, tmp_path / "seed_0.safetensors")
+    with pytest.raises(InputError, match=r"of another version .*Run train again"):
+        load_network(tmp_path / "seed_0")

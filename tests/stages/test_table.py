@@ -110,11 +110,13 @@ def test_a_table_of_methods_with_its_controls(run):
 def test_poses_are_made_worse_when_shown_and_when_trained_on(run):
     run("table", "missing", "--dataset", "penn")
     facts = json.loads(Path("data/tables/penn-missing/missing.json").read_text())
-    values: dict = {}
-    for row in facts["rows"]:
-        values.setdefault((row["method"], row["condition"]), []).append(row["value"])
-    assert values["time_only", "p0"] == values["time_only", "p100"]
-    assert values["raw_pose", "p0"] != values["raw_pose", "p100"]
+    value = {
+        (row["method"], row["condition"]): row["value"]
+        for row in facts["rows"]
+        if row["metric"] == "progression" and row["variant"] == "plain"
+    }
+    assert value["time_only", "p0"] == value["time_only", "p100"]
+    assert value["raw_pose", "p0"] != value["raw_pose", "p100"]
     text = Path("data/tables/penn-missing/missing.md").read_text()
     assert "- poses shown in p100: each frame lacks a limb, on hands a finger, with probability 1\n" in text
     text = run("table", "noisy", "--dataset", "penn")
@@ -142,9 +144,12 @@ def test_a_table_that_another_process_writes_is_trained_for_and_then_waited_for(
     with FileLock(lock):
         other = threading.Thread(target=run, args=("table", "main", "--dataset", "penn", "--seeds", "5"))
         other.start()
-        while other.is_alive() and len(new()) < 2:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and len(new()) < 2:
             time.sleep(0.05)
-        assert len(new()) == 2 and other.is_alive()
+        assert len(new()) == 2
+        other.join(3)  # scoring four videos takes less
+        assert other.is_alive()
         assert json.loads(table.read_text())["seeds"] == [4]
     other.join()
     assert json.loads(table.read_text())["seeds"] == [5]
