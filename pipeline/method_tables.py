@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from pipeline.inputs import STORES, Inputs, label
@@ -76,7 +76,7 @@ def write_table(
         out = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         out.writeheader()
         out.writerows({k: f"{v:.6f}" if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-    told = [*notes, *dict.fromkeys(note for details in conditions.values() for note in details["notes"])]
+    told = [*notes, *_each_once(conditions.values())]
     facts = {"table": name, "dataset": first["dataset"], "action": action, **run, "notes": told}
     write_json(path / f"{name}.json", facts | {"rows": rows})
     if published:
@@ -89,6 +89,21 @@ def write_table(
         body = _by_metric(first["scores"][action], published) + _beside_own(first, action)
     (path / f"{name}.md").write_text(_framed(name, first, run, body, told), encoding="utf-8")
     return {"systems": len({row["system"] for row in rows}), "rows": len(rows)}
+
+
+def _each_once(evaluations: Collection[dict]) -> list[str]:
+    """The notes of evaluations; one that is of all actions without their names, and no note twice."""
+    found: dict[str, list[str]] = {}
+    for details in evaluations:
+        for note in details["notes"]:
+            action, _, rest = note.partition(": ")
+            known = action in details["actions"]
+            found.setdefault(rest if known else note, []).append(action if known else "")
+    every = {action for details in evaluations for action in details["actions"]}
+    return [
+        note if not any(about) or set(about) == every else f"{', '.join(dict.fromkeys(about))}: {note}"
+        for note, about in found.items()
+    ]
 
 
 def _printed(published: dict, system: str, condition: str, metric: str, variant: str) -> float | None:

@@ -1,6 +1,7 @@
 """Methods beside LA2DS: one file and one entry; networks that were trained once are not trained again."""
 
 import csv
+import json
 import re
 import threading
 import zlib
@@ -196,3 +197,16 @@ def test_a_table_has_controls_intervals_and_the_papers_numbers_where_the_data_se
     with (tmp_path / "augmentations.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 2 * 2 and {row["published"] for row in rows} == {""}
+
+
+def test_a_note_of_all_actions_stands_once_without_their_names(tmp_path):
+    scores = {"time_only": {variant: {} for variant in ("plain", "clock_broken")}}
+    counts = {"train_videos": 2, "val_videos": 2}
+    details = {
+        "dataset": "hands", "poses": "projected", "labels": "human", "minus_own": {}, "actions": {"pour": counts, "cut": counts},
+        "scores": {"mean": scores, "pour": scores, "cut": scores},
+        "notes": ["cut: seen in both", "pour: in one", "pour: seen in both", "no action's: of the data set"],
+    }  # fmt: skip
+    write_table("main", {"": details}, None, RUN, ["first"], tmp_path)
+    notes = json.loads((tmp_path / "main.json").read_text())["notes"]
+    assert notes == ["first", "seen in both", "pour: in one", "no action's: of the data set"]
