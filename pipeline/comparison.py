@@ -147,14 +147,19 @@ def interval(
     parts = [(over_videos, max(num_videos - 1, 1))]
     training = _training_variance(before, after) if trained else []
     parts += training
+    return welch(value, parts, bool(training))
+
+
+def welch(value: float, parts: Sequence[tuple[float, int]], over_seeds: bool) -> Interval:
+    """The interval of a value whose variance is the sum of these, each with its degrees of freedom."""
     total = sum(variance for variance, _ in parts)
     if total == 0:
-        return Interval(value, value, value, bool(training), float(value == 0))
+        return Interval(value, value, value, over_seeds, float(value == 0))
     freedom = total**2 / sum(variance**2 / of_part for variance, of_part in parts)
     error = total**0.5
     half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * error
     p = 2 * float(stdtr(freedom, -abs(value) / error))
-    return Interval(value, value - half, value + half, bool(training), p)
+    return Interval(value, value - half, value + half, over_seeds, p)
 
 
 def _variance(replicates: np.ndarray) -> float:

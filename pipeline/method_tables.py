@@ -5,7 +5,10 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from pipeline.inputs import STORES, Inputs, label
+from scipy.special import ndtri
+
+from pipeline.comparison import LEVEL, welch
+from pipeline.inputs import OWN, STORES, Inputs, label
 from pipeline.store import write_json
 from pipeline.table import VARIANTS, is_trained, method_and_input
 from pipeline.tables import LABELS, headline_action
@@ -85,8 +88,12 @@ def write_table(
         )
     if len(conditions) > 1:
         body = _by_condition(rows)
+        for condition, details in conditions.items():
+            if beside := _beside_own(details, action, len(run["seeds"])):
+                body += f"\n## {condition}, beside LA2DS\n{beside}"
     else:
-        body = _by_metric(first["scores"][action], published) + _beside_own(first, action)
+        body = _by_metric(first["scores"][action], published)
+        body += _beside_own(first, action, len(run["seeds"]))
     (path / f"{name}.md").write_text(_framed(name, first, run, body, told), encoding="utf-8")
     return {"systems": len({row["system"] for row in rows}), "rows": len(rows)}
 
@@ -147,17 +154,34 @@ def _by_metric(scores: dict, published: Mapping[str, dict]) -> str:
     return table(header, rows)
 
 
-def _beside_own(details: dict, action: str) -> str:
-    """How every trained system differs from LA2DS, video by video: what a claim of one over the other rests on."""
+def _beside_own(details: dict, action: str, num_seeds: int) -> str:
+    """How every trained system differs from LA2DS: what a claim of one over the other rests on."""
     gaps, labels = details["minus_own"].get(action, {}), systems(details["scores"][action])
     columns = [(metric, variant) for metric in OF_CONDITIONS for variant in VARIANTS]
     rows = [
-        [labels[each], *(number(gaps[each][v].get(m), m, sign=True) for m, v in columns)]
+        [labels[each], *(number(_gap(details, action, each, m, v, num_seeds), m, sign=True) for m, v in columns)]
         for each in labels
         if each in gaps and is_trained(each)
     ]
-    header = ["minus LA2DS, paired", *(f"{describe(m)[0]}, {v.replace('_', '-')}" for m, v in columns)]
+    over = "videos and training seeds" if num_seeds > 1 else "videos alone"
+    header = [f"minus LA2DS [over {over}]", *(f"{describe(m)[0]}, {v.replace('_', '-')}" for m, v in columns)]
     return f"\n{table(header, rows)}" if rows else ""
+
+
+def _gap(details: dict, action: str, system: str, metric: str, variant: str, num_seeds: int) -> dict | None:
+    """The difference to LA2DS, and its interval: paired over videos, and over training seeds where there are several.
+
+    The variance over videos is that of a normal distribution with the bootstrap's interval.
+    """
+    gap = details["minus_own"][action][system][variant].get(metric)
+    if gap is None or num_seeds < 2:
+        return gap
+    scores = [details["scores"][action][each][variant][metric] for each in (OWN, system)]
+    videos = sum(of["val_videos"] - 1 for of in details["actions"].values())
+    parts = [((gap["high"] - gap["low"]) ** 2 / (2 * float(ndtri((1 + LEVEL) / 2))) ** 2, max(videos, 1))]
+    parts += [(score["std_over_seeds"] ** 2 / num_seeds, num_seeds - 1) for score in scores]
+    found = welch(gap["value"], parts, True)
+    return {"value": found.value, "low": found.low, "high": found.high}
 
 
 def _by_condition(rows: list[dict]) -> str:

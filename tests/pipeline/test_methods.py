@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 from rich.progress import Progress
+from scipy import stats
 
 import pipeline.objectives
 from pipeline.config import InputError
@@ -210,3 +211,27 @@ def test_a_note_of_all_actions_stands_once_without_their_names(tmp_path):
     write_table("main", {"": details}, None, RUN, ["first"], tmp_path)
     notes = json.loads((tmp_path / "main.json").read_text())["notes"]
     assert notes == ["first", "seen in both", "pour: in one", "no action's: of the data set"]
+
+
+def test_a_difference_to_la2ds_is_as_uncertain_as_training(tmp_path):
+    """By hand: variances 1/3 and 1/3 of three seeds each, (0.98 / 1.96)^2 of 11 videos; Welch's t of their sum."""
+    score = {"value": 9.0, "low": 8.0, "high": 10.0, "std_over_seeds": 1.0}
+    gap = {"value": 2.0, "low": 1.02, "high": 2.98}
+    both = ("plain", "clock_broken")
+    details = {
+        "dataset": "hands", "poses": "projected", "labels": "human", "notes": [],
+        "actions": {"pour": {"train_videos": 27, "val_videos": 11}},
+        "scores": {"pour": {name: {variant: {"event_error": score} for variant in both} for name in ("la2ds", "TCC")}},
+        "minus_own": {"pour": {"TCC": {variant: {"event_error": gap} for variant in both}}},
+    }  # fmt: skip
+    parts = [((0.98 / 1.959964) ** 2, 10), (1 / 3, 2), (1 / 3, 2)]
+    total = sum(variance for variance, _ in parts)
+    freedom = total**2 / sum(variance**2 / of_part for variance, of_part in parts)
+    half = stats.t.ppf(0.975, freedom) * total**0.5
+    write_table("main", {"": details}, None, RUN | {"seeds": [0, 1, 2]}, [], tmp_path)
+    told = f"| TCC | - | - | +2.0 [{2 - half:.1f}, {2 + half:.1f}] |"
+    text = (tmp_path / "main.md").read_text()
+    assert "minus LA2DS [over videos and training seeds]" in text and told in text and half > 1.9
+    write_table("main", {"": details}, None, RUN, [], tmp_path)
+    text = (tmp_path / "main.md").read_text()
+    assert "minus LA2DS [over videos alone]" in text and "| TCC | - | - | +2.0 [1.0, 3.0] |" in text
