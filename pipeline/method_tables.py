@@ -90,7 +90,7 @@ def write_table(
         body = _by_condition(rows)
         for condition, details in conditions.items():
             if beside := _beside_own(details, action, len(run["seeds"])):
-                body += f"\n## {condition}, beside LA2DS\n{beside}"
+                body += f"## {condition}, beside LA2DS\n{beside}\n"
     else:
         body = _by_metric(first["scores"][action], published)
         body += _beside_own(first, action, len(run["seeds"]))
