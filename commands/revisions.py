@@ -122,7 +122,8 @@ class Revision:
         except Exception as error:  # of git, DVC and its index, which share no class
             raise InputError(
                 f"Expected {what} at {self.name}, but got {type(error).__name__}: {error}. If the revision is right, its"
-                " artifacts are not in the cache: run `dvc pull`, or check it out and run `dvc repro`."
+                " artifacts are not in this clone's cache, which holds what was run here: `dvc pull` them from your remote,"
+                " or check the revision out, run `dvc repro`, commit, and name that commit."
             ) from None
 
 

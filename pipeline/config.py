@@ -1,6 +1,10 @@
 """What every section of params.yaml is parsed into, and the one error that users see."""
 
-from pydantic import BaseModel, ConfigDict
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 
 class InputError(ValueError):
@@ -12,6 +16,30 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names_are_known(cls, given: Any) -> Any:
+        """Names a wrong key, and those that there are, before anything that is missing for it."""
+        if cls.model_config["extra"] == "forbid" and isinstance(given, dict):
+            for name in given:
+                if name not in cls.model_fields:
+                    raise ValidationError.from_exception_data(cls.__name__, [_unknown(name, given, cls.model_fields)])
+        return given
+
 
 class MissingPackage(InputError):
     """An optional package is not installed; the message says how to install it."""
+
+
+def reason(error: ErrorDetails) -> str:
+    """What is wrong with a setting, in one line, with the value that was given if it is one."""
+    given, message = error["input"], " ".join(error["msg"].removeprefix("Value error, ").split())
+    shown = error["type"] not in ("value_error", "unknown_setting") and isinstance(given, str | int | float | None)
+    return f"{message}, got {given!r}" if shown else message
+
+
+def _unknown(name: Any, given: dict, known: Any) -> InitErrorDetails:
+    near = get_close_matches(str(name), known, 1)
+    told = f"did you mean {near[0]!r}?" if near else f"there are {sorted(known)}"
+    error = PydanticCustomError("unknown_setting", "there is no such setting; {told}", {"told": told})
+    return InitErrorDetails(type=error, loc=(name,), input=given[name])

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
-from pipeline.config import InputError
+from pipeline.config import InputError, reason
 
 # Each modality, and the store that it is made from. A new one: a line here and its file in `pipeline/modalities`.
 # An input names its modalities in this order, and a fused network is as wide as the first.
@@ -81,8 +81,8 @@ def parse(text: str) -> list[list[str]]:
     try:
         return [list(modalities) for modalities in TypeAdapter(Inputs).validate_python(given)]
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"Expected inputs such as pose2d,rgb,pose2d+rgb, but got {text!r}: {reason}.") from None
+        told = reason(error.errors()[0])
+        raise InputError(f"Expected inputs such as pose2d,rgb,pose2d+rgb, but got {text!r}: {told}.") from None
 
 
 def needs_pictures(inputs: Inputs) -> bool:

@@ -13,19 +13,21 @@ Every number is on validation videos, with frozen features, and stands beside it
   there; all ordered pairs, mean absolute value in % of the other clip's length.
 - **Phase accuracy**: an SVM on frame features, fitted on the given share of the training videos. A phase is the time
   between two key events. **AP@K**: share of the right phase among the K nearest frames of all other validation videos.
-- **Progression**: R² of linear regressors, one per key event, for (t - event) / T. **Tau**: order of nearest neighbours.
+- **Progression**: R² of linear regressors, one per key event, for (t - event) / T; 0 is what the mean gives, and wild
+  predictions lie far below. **Tau**: order of nearest neighbours.
   Both are about time itself, so a clock is good at them; they are there to compare with papers, never as the headline.
 - **Input**: `pose2d`, joint and limb heatmaps; `rgb`, crops of the video; `flow`, their optical flow; `pose2d+rgb`, both
   fused: encoders trained alone, then together. A label without an input sees 2D poses.
 - **Raw pose**: 2D joints relative to the crop box, missing ones interpolated. **Raw picture**: crops shrunk to 12 x 12
   pixels. **Untrained network**: the same network at its initial weights; its positions start as sinusoids, so it is
-  close to a clock. **Majority class**: no feature at all.
+  close to a clock. **Majority class**: no feature at all. **DTW**, **soft-DTW of raw poses**: the best path through two
+  whole clips; no feature of a frame, so nothing but event error and tau.
 - **Clock-broken**: each validation video is cropped to a random window and resampled by a random smooth warp, so that
   the clock tells far less (the time-only rows say how much). Percentages are then of the shorter, broken clip, and
   milliseconds by its nominal frame rate: compare methods within a column, not columns.
 - Square brackets: 95 % bootstrap interval over validation videos (for AP, over queries). It does not contain the
-  variance of training; ± is the standard deviation over seeds, where there are several. "minus time only" is paired
-  over the same videos.
+  variance of training, which can be as large: another seed, machine or number of threads gives other networks. ± is the
+  standard deviation over seeds, where there are several. "minus time only" is paired over the same videos.
 """
 
 
@@ -64,9 +66,10 @@ def description(details: dict, provenance: dict[str, str]) -> str:
     )
     first = own(details["scores"][next(iter(details["actions"]))])[0]
     seeds = {name for facts in details["actions"].values() for name in facts["methods"] if name.split()[0] == first}
+    trained = "One training seed" if len(seeds) == 1 else f"{len(seeds)} training seeds"
     text = (
         f"{kind}Poses: {details['poses']}; {LABELS[details['labels']]}. Videos: {counts}. Inputs:"
-        f" {', '.join(details['inputs'])}. Training seeds: {len(seeds)}."
+        f" {', '.join(details['inputs'])}. {trained}."
     )
     if details["left_out"]:
         first = "; ".join(f"{name}: {reason}" for name, reason in list(details["left_out"].items())[:3])

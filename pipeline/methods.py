@@ -38,7 +38,9 @@ def resolve(
     systems = []
     for name, inputs in wanted.items():
         if name != OWN and name not in methods:
-            raise InputError(f"Expected a method of {[OWN, *methods]}, but got {name!r}. Add it below `methods`.")
+            raise InputError(
+                f"Expected a method of {[OWN, *methods]}, but got {name!r}. Correct the name, or add it below `methods`."
+            )
         changes = methods.get(name, {})
         if not isinstance(changes, Mapping) or not isinstance(changes.get("fusion", {}), Mapping):
             raise InputError(f"Expected what method {name!r} changes, key by key, but got {changes!r}. Correct it.")

@@ -90,7 +90,7 @@ def _fusion(details: dict, action: str) -> Table:
         for metric in ("event_error", "acc_100", "tau")
         if any(metric in gap for gap in gaps.values())
     ]
-    note = "Fused minus one of its parts, paired over the same videos."
+    note = "Fused minus one of its parts, paired over the same videos; the brackets do not contain the variance of training."
     return Table(f"What fusion adds ({action})", ["metric", "fused", "minus", "plain", "clock-broken"], rows, 3, note)
 
 

@@ -5,7 +5,6 @@ An epoch is the unit of everything: its random numbers are drawn from (seed, epo
 that a run which was killed goes on from the last finished epoch and ends in the same weights.
 """
 
-import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,15 +17,13 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, fi
 
 from pipeline.augmentation import AugmentationConfig
 from pipeline.checkpoint import load_state, new_network, save_state
-from pipeline.config import Config, InputError
+from pipeline.config import Config, InputError, reason
 from pipeline.device import DeviceName, pick_device
 from pipeline.inputs import STORES
 from pipeline.models.network import AlignmentNetwork, BranchSpec, ModelConfig
 from pipeline.objectives.base import ObjectiveSettings, View
 from pipeline.objectives.registry import make_objective, parse_objective
 from pipeline.training_set import Batch, Sampling, TrainingSet
-
-log = logging.getLogger(__name__)
 
 BUCKETS_PER_SHUFFLE = 16
 OF_ALL_MODALITIES = {"seeds", "device", "augmentation", "objective", "modalities"}
@@ -60,7 +57,7 @@ def _objective(settings: Any) -> ObjectiveSettings:
         return parse_objective(settings)
     except ValidationError as error:
         first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {reason(first)}") from None
 
 
 class FusionConfig(Schedule):
@@ -100,7 +97,7 @@ class TrainConfig(Schedule):
             except ValidationError as error:
                 first = error.errors()[0]
                 place = ".".join(["modalities", name, *(str(part) for part in first["loc"])])
-                raise ValueError(f"{place}: {first['msg']}") from None
+                raise ValueError(f"{place}: {reason(first)}") from None
         return self
 
     def of(self, modality: str) -> "TrainConfig":
@@ -181,8 +178,6 @@ class Trainer:
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         self.optimizer = kind(self.trained.parameters(), lr=config.rate(0), weight_decay=config.weight_decay)
         self.history = [Epoch(**epoch) for epoch in load_state(checkpoints, self.trained, self.optimizer)]
-        if self.history:
-            log.info("resumed after epoch %d of %d", len(self.history), config.epochs)
 
     def run(self, on_step=lambda frames, loss: None) -> Iterator[Epoch]:
         """Train the epochs that remain; on_step(frames, loss) is called after each step, for progress."""
@@ -207,7 +202,10 @@ class Trainer:
             on_step(frames, loss)
         mean = sum(losses) / (len(self.data.videos) * self.config.passes_per_epoch)
         if not math.isfinite(mean):
-            raise InputError(f"Expected a finite loss, but got {mean} in epoch {epoch}. Lower learning_rate.")
+            raise InputError(
+                f"Expected a finite loss, but got {mean} in epoch {epoch + 1}. Lower learning_rate; of an objective of your"
+                " own, look for what it divides by."
+            )
         return Epoch(epoch, mean, rate, real, padded / (real + padded))
 
     def _step(self, a: Batch, b: Batch) -> float:
@@ -220,6 +218,12 @@ class Trainer:
         )  # CASA's matches padding of the original
         views = self._view(z_a, parts[0], a, of_padding), self._view(z_b, parts[1], b)
         loss = self.objective(*views)
+        if loss.ndim:
+            name = self.preset.objective.name
+            raise InputError(
+                f"Expected a loss of one number, but got a tensor of shape {tuple(loss.shape)} from the objective {name!r}."
+                f" Take its mean in pipeline/objectives/{name}.py."
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.trained.parameters(), self.config.gradient_clip)
         self.optimizer.step()

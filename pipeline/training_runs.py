@@ -54,6 +54,11 @@ class Run:
     def folder(self) -> str:
         return f"{self.action}/{self.system.name}"
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.action} {self.system.name} seed {self.seed}"
+
     def key(self, stores: dict[str, str]) -> str:
         """What the network depends on, and nothing else, as a short hash. stores: name -> content."""
         device = pick_device(self.preset.device).type
@@ -197,12 +202,15 @@ def _kept(
     if not curve.is_file():
         lock = FileLock(folder.with_suffix(".lock"), timeout=-1 if wait else 0)
         if wait:
-            log.info("%s %s seed %d: taken when another process has trained it", run.action, run.system.name, run.seed)
+            log.info("%s: taken when another process has trained it", run.name)
         try:
             with lock:
                 if not curve.is_file():
                     data = load_training_set(stores, run.action, run.system.modalities)
-                    _train(data, run, partial_path(folder), progress)
+                    try:
+                        _train(data, run, partial_path(folder), progress)
+                    except InputError as error:
+                        raise InputError(f"{run.name}: {error}") from None
                     partial_path(folder).rename(folder)
                     shutil.rmtree(folder / "checkpoints")
                     trained(run)
@@ -215,12 +223,13 @@ def _train(data: TrainingSet, run: Run, folder: Path, progress: Progress) -> Non
     """One network: the epochs that remain, then its final files, then its checkpoints go."""
     config, checkpoints = run.config, folder / "checkpoints"
     trainer = Trainer(data, run.start(data), config, run.preset, run.seed, checkpoints)
-    name = f"{run.action} {run.system.name} seed {run.seed}"
+    if trainer.history:
+        log.info("%s: resumed after epoch %d of %d", run.name, len(trainer.history), config.epochs)
     frames_per_epoch = 2 * int(data.lengths.sum()) * config.passes_per_epoch
-    task = progress.add_task(name, total=frames_per_epoch * config.epochs)
+    task = progress.add_task(run.name, total=frames_per_epoch * config.epochs)
     progress.advance(task, frames_per_epoch * len(trainer.history))
     for epoch in trainer.run(lambda frames, loss: progress.advance(task, frames)):
-        told = (name, epoch.epoch + 1, config.epochs, epoch.loss, 100 * epoch.padded)
+        told = (run.name, epoch.epoch + 1, config.epochs, epoch.loss, 100 * epoch.padded)
         log.info("%s epoch %d/%d: loss %.4g, padded %.1f %%", *told)
     save_network(trainer.network, run.seed, folder / "network")
     write_json(folder / "curve.json", [vars(epoch) for epoch in trainer.history])

@@ -12,10 +12,10 @@ import typer
 import yaml
 from pydantic import Field, ValidationError
 
-from pipeline.config import Config, InputError
+from pipeline.config import Config, InputError, reason
 from pipeline.inputs import OWN, Inputs, MethodName, needs_pictures
 from pipeline.machine import machine
-from pipeline.store import content_hash, write_json
+from pipeline.store import STAGES, content_hash, write_json
 
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -29,15 +29,7 @@ DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, TA
 # Networks that were trained once; several checkouts can share them.
 RUNS = Path(os.environ.get("LA2DS_RUNS") or RUNS)
 # The stages of a data set, and what each writes.
-OUTPUTS = {
-    "extract": EXTRACTED,
-    "project": POSES,
-    "render": HEATMAPS,
-    "frames": FRAMES,
-    "train": MODELS,
-    "fuse": FUSED,
-    "evaluate": RESULTS,
-}
+OUTPUTS = {stage: Path("data") / folder for folder, stage in STAGES.items()}
 SECTIONS = {
     "films",
     "datasets",
@@ -112,7 +104,7 @@ class Params:
             first = error.errors()[0]
             place = ".".join([key, *(str(part) for part in first["loc"])])
             raise InputError(
-                f"Expected a valid setting, but {place} is wrong in {self.path}: {one_line(first['msg'])}"
+                f"Expected a valid setting, but {place} is wrong in {self.path}: {reason(first)}"
             ) from None
 
     def dataset(self, name: str) -> DatasetEntry:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from pipeline.config import Config, InputError
+from pipeline.config import Config, InputError, reason
 from pipeline.inputs import OWN, Inputs
 from pipeline.methods import System, resolve
-from stages.base import Params, one_line
+from stages.base import Params
 
 
 class Section(Config, extra="allow"):
@@ -42,6 +42,6 @@ def systems_of(
             place = ".".join(str(part) for part in first["loc"])
             key = f"presets.{preset}" if method == OWN else f"methods.{method}"
             raise InputError(
-                f"Expected a valid setting, but {key}.{place} is wrong in {settings.path}: {one_line(first['msg'])}"
+                f"Expected a valid setting, but {key}.{place} is wrong in {settings.path}: {reason(first)}"
             ) from None
     return systems

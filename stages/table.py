@@ -182,7 +182,8 @@ def _there(dataset: str, wanted: TableEntry) -> set[str]:
     skeleton = extracted.skeleton
     if any(how.missing for how in wanted.made_worse) and not skeleton.chains:
         raise InputError(f"Expected a skeleton with limb chains, but {skeleton.name!r} has none. Add `chains` to it.")
-    if not wanted.made_worse and not (FRAMES / dataset / UNUSED).is_file():
+    pictures = FRAMES / dataset
+    if not wanted.made_worse and pictures.is_dir() and not (pictures / UNUSED).is_file():
         found.add("frames")
     if extracted.joints.shape[-1] == 3 and skeleton.zaxis and skeleton.xaxis:
         found.add("extracted")

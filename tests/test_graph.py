@@ -81,7 +81,7 @@ def test_what_the_code_imports_is_installed_without_the_test_tools():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     listed = {re.match(r"[\w-]+", line).group().lower() for line in project["dependencies"]}
     named = {"cv2": "opencv-python-headless", "sklearn": "scikit-learn", "yaml": "pyyaml"}
-    named |= {"vl_convert": "vl-convert-python", "markdown_it": "markdown-it-py"}
+    named |= {"vl_convert": "vl-convert-python", "markdown_it": "markdown-it-py", "pydantic_core": "pydantic"}
     own = {"pipeline", "stages", "commands"}
     # These come with `make`, `make openpifpaf` and an extra; who lacks one is told how to get it.
     own |= {

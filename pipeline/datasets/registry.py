@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from pipeline.config import Config, InputError
+from pipeline.config import Config, InputError, reason
 from pipeline.datasets import (
     bvh,
     c3d,
@@ -59,8 +59,9 @@ def parse_source(entry: dict, where: str) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(_setting(entry, first["loc"])) or "the whole"
-        reason = " ".join(first["msg"].removeprefix("Value error, ").split())
-        raise InputError(f"Expected settings of reader {name!r}, but {key} is wrong in {where}: {reason}") from None
+        raise InputError(
+            f"Expected settings of reader {name!r}, but {key} is wrong in {where}: {reason(first)}"
+        ) from None
 
 
 def _setting(node: object, loc: tuple[str | int, ...]) -> Iterator[str]:

@@ -138,7 +138,7 @@ def _spatial(spec: BranchSpec, load: bool) -> nn.Module:
     if len(shape) != 3:
         raise InputError(
             f"Expected frames that are grids of pixels for spatial: {config.spatial}, but got {shape[0]} joints. Choose"
-            f" flat, mlp, {' or '.join(GRAPHS)} for this modality."
+            f" flat, mlp, {' or '.join(GRAPHS)} for this modality, as the methods CASA and LA2DS-heart do."
         )
     num_channels, size_px = shape[:2]
     if config.spatial == "pretrained":

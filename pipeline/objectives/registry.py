@@ -22,7 +22,7 @@ def parse_objective(settings: dict) -> ObjectiveSettings:
     if name not in known_objectives():
         raise ValueError(f"name: objectives are {known_objectives()}, got {name!r}")
     module = importlib.import_module(f"pipeline.objectives.{name}")
-    if lacks := _lacks(module):
+    if lacks := _lacks(module, name):
         raise ValueError(f"pipeline/objectives/{name}.py needs {lacks}; README.md shows a whole one")
     return module.Settings(**settings)
 
@@ -32,11 +32,13 @@ def make_objective(settings: ObjectiveSettings, width: int) -> AlignmentObjectiv
     return importlib.import_module(f"pipeline.objectives.{settings.name}").Objective(settings, width)
 
 
-def _lacks(module: ModuleType) -> str | None:
+def _lacks(module: ModuleType, name: str) -> str | None:
     """What an objective's file has to have and has not."""
     settings, objective = getattr(module, "Settings", None), getattr(module, "Objective", None)
     if not (isinstance(settings, type) and issubclass(settings, ObjectiveSettings)):
         return "a class Settings(ObjectiveSettings)"
+    if settings.model_fields["name"].default != name:
+        return f'name: Literal["{name}"] = "{name}", as the file is called, in its class Settings'
     if not (isinstance(objective, type) and issubclass(objective, AlignmentObjective)):
         return "a class Objective(AlignmentObjective)"
     if getattr(objective, "pairs", None) not in ("augmented", "two_videos"):

@@ -87,7 +87,7 @@ def test_a_method_is_what_it_changes_of_the_preset():
 def test_a_wrong_method_is_named(changes, part):
     with pytest.raises(ValidationError, match=part):
         resolve(PRESET, {"mine": changes}, {"mine": (("pose2d",),)}, FUSION)
-    with pytest.raises(InputError, match=r"got 'other'\. Add it below"):
+    with pytest.raises(InputError, match=r"got 'other'\. Correct the name, or add it"):
         resolve(PRESET, {"mine": changes}, {"other": (("pose2d",),)})
 
 
@@ -123,6 +123,7 @@ def test_the_readmes_objective_is_one_file_and_one_entry_and_a_row_of_every_tabl
         ("class Objective(AlignmentObjective)", "class Objective", "a class Objective(AlignmentObjective)"),
         ("class Objective", "class Loss", "a class Objective(AlignmentObjective)"),
         ('pairs = "two_videos"', "pairs = 2", 'pairs = "augmented" or "two_videos"'),
+        ("name: Literal", "title: Literal", 'name: Literal["mine'),
         ("def forward", "def loss", "a method forward(self, a, b)"),
         ("def forward", "def of_videos", "a method of_video(self, view)"),
     ],
@@ -191,8 +192,8 @@ def test_a_table_has_controls_intervals_and_the_papers_numbers_where_the_data_se
     }  # fmt: skip
     write_table("augmentations", {"": details}, "h2o", RUN, ["a note"], tmp_path)
     text = (tmp_path / "augmentations.md").read_text()
-    assert "| LA2DS | 9.0 ± 0.5 [8.0, 10.0] | 9.0 [8.0, 10.0] | 80.0 [79.0, 81.0] |" in text
-    assert "| without-flip, as published | - | - | 67.93 |" in text and "time only" in text and "- a note" in text
+    assert "| LA2DS | 9.0 ± 0.5 [8.0, 10.0] | 9.0 [8.0, 10.0] | 80.0 [79.0, 81.0] | 80.0 [79.0, 81.0] |" in text
+    assert "| without-flip, as published | - | - | 67.93 | - |" in text and "time only" in text and "- a note" in text
     write_table("augmentations", {"": details}, "videos", RUN, [], tmp_path)
     assert "as published" not in (tmp_path / "augmentations.md").read_text()
     with (tmp_path / "augmentations.csv").open() as file:

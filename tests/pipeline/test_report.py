@@ -118,7 +118,7 @@ def test_the_shown_pair_is_the_median_one():
 
 
 def test_without_results_the_report_says_which_stage_is_missing(tmp_path):
-    with pytest.raises(InputError, match="Run the stage that writes it"):
+    with pytest.raises(InputError, match=r"Run `la2ds|Run its stage"):
         load_reported({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path)
 
 

@@ -136,7 +136,16 @@ def test_a_diverging_run_is_told_in_one_line(tmp_path):
     trainer = trainer_of(training_set(), TrainConfig(**QUICK), 0, tmp_path)
     with torch.no_grad():
         next(trainer.network.parameters()).fill_(torch.nan)
-    with pytest.raises(InputError, match="finite loss, but got nan in epoch 0"):
+    with pytest.raises(InputError, match="finite loss, but got nan in epoch 1"):
+        next(trainer.run())
+
+
+def test_a_loss_that_is_no_number_is_told_in_one_line(tmp_path):
+    trainer = trainer_of(training_set(), TrainConfig(**QUICK), 0, tmp_path)
+    trainer.objective.forward = lambda a, b: a.z
+    with pytest.raises(
+        InputError, match=r"tensor of shape .* Take its mean in pipeline/objectives/regression_matching.py"
+    ):
         next(trainer.run())
 
 
@@ -320,8 +329,8 @@ def assert_same_state(a, b):
 @pytest.mark.parametrize(
     "changes, named",
     [
-        ({"rgb": {"epoch": 1}}, r"modalities.rgb.epoch: Extra"),
-        ({"rgb": {"model": {"patch": 1}}}, r"modalities.rgb.model.patch: Extra"),
+        ({"rgb": {"epoch": 1}}, r"modalities.rgb.epoch: there is no such setting"),
+        ({"rgb": {"model": {"patch": 1}}}, r"modalities.rgb.model.patch: there is no such setting"),
         ({"rgb": {"seeds": [1]}}, r"modalities.rgb: \['seeds'\] cannot stand here"),
         ({"rgb": {"augmentation": {"brightness": 0}}}, r"modalities.rgb: \['augmentation'\] cannot stand here"),
         ({"sound": {}}, r"\['sound'\]"),

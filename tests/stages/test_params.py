@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.config import InputError
 from pipeline.datasets.registry import parse_source
 from pipeline.evaluation import EvaluateConfig
 from pipeline.frames import FramesConfig
@@ -51,6 +52,23 @@ def test_presets_spell_out_every_setting(preset):
     assert given(content | {"modalities": None}) == keys(TrainConfig())
     assert set(content["modalities"]) == {"rgb", "flow"}
     assert set(PARAMS.content["fusion"][preset]) == set(FusionConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    "changes, told",
+    [
+        ({"wieght_decay": 0.1}, "presets.mine.wieght_decay is wrong in {path}: there is no such setting; did you mean 'weight_decay'?"),
+        ({"model": {"zzz": 1}}, "presets.mine.model.zzz is wrong in {path}: there is no such setting; there are ['attention',"),
+        ({"epochs": "many"}, "presets.mine.epochs is wrong in {path}: Input should be a valid integer, unable to parse string as an integer, got 'many'"),
+        ({"objective": {"name": "lav", "gama": 1}}, "presets.mine.objective is wrong in {path}: gama: there is no such setting; did you mean 'gamma'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_told_with_its_place_and_what_there_is(tmp_path, changes, told):
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({"presets": {"mine": changes}}))
+    with pytest.raises(InputError) as caught:
+        Params(path).section("presets.mine", TrainConfig)
+    assert told.format(path=path) in str(caught.value)
 
 
 def test_every_preset_has_its_fusion():

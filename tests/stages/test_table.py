@@ -36,6 +36,7 @@ PARAMS = {
     "tables": {
         "main": {"rows": {"la2ds": [["pose2d"], ["rgb"]], "TCC": [["pose2d"]]}},
         "three": {"rows": {"TCC": [["pose3d"]]}},
+        "grids": {"rows": {"TCC": [["joints2d"]]}},
         "missing": {"rows": {"la2ds": [["pose2d"]]}, "shown": {"p0": {}, "p100": {"missing": 1.0}}},
         "noisy": {
             "rows": {"la2ds": [["pose2d"]]},
@@ -82,6 +83,12 @@ def run(project, monkeypatch):
         for stage in ("extract", "project", "render", "frames"):
             call(stage, "penn")
     return call
+
+
+def test_pictures_that_were_never_asked_for_are_left_out_and_named(run):
+    Path("data/frames/penn").rename("data/frames/aside")
+    assert "left out, as no pictures were cut" in run("table", "main", "--dataset", "penn")
+    Path("data/frames/aside").rename("data/frames/penn")
 
 
 def rows_of(path):
@@ -160,11 +167,12 @@ def test_a_table_that_another_process_writes_is_trained_for_and_then_waited_for(
     [
         (
             ("nobody", "--dataset", "penn"),
-            "Expected a table of ['main', 'missing', 'noisy', 'three', 'pose_sources'], but got 'nobody'",
+            "Expected a table of ['grids', 'main', 'missing', 'noisy', 'three', 'pose_sources'], but got 'nobody'",
         ),
         (("main", "--dataset", "nobody"), "datasets.nobody"),
         (("pose_sources", "--dataset", "penn"), "on the same videos as 'penn'"),
         (("three", "--dataset", "penn"), "there are no 3D poses"),
+        (("grids", "--dataset", "penn"), "squat TCC_joints2d seed 0: Expected frames that are grids"),
         (("main", "--dataset", "penn", "--seeds", "a"), "--seeds"),
         (("main", "--dataset", "penn", "--preset", "none"), "presets.none"),
     ],

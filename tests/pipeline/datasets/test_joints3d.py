@@ -364,8 +364,8 @@ def test_a_share_of_the_groups_is_the_same_in_every_action(tmp_path, rod):
         ({"pattern": r"(?P<action>a\d"}, "no regular expression"),
         ({"pattern": r"a\d.*"}, "(?P<action>...)"),
         ({"fps": None}, "need fps"),
-        ({"colour": "red"}, "Extra inputs"),
-        ({"events": {"path": "x.csv", "video": "y"}}, "Extra inputs"),
+        ({"colour": "red"}, "there is no such setting"),
+        ({"events": {"path": "x.csv", "video": "y"}}, "there is no such setting"),
     ],
 )
 def test_wrong_settings(tmp_path, rod, changes, part):
