@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .PHONY: repro test bench lint openpifpaf
-# DVC does not watch the page, which tells how long stages took: it is old, or missing, where all the rest was there already.
-repro: $(VENV)/.installed ; export PATH="$(abspath $(BIN)):$$PATH"; dvc repro && { test -f data/reports/report.html -a ! data/reports/report.md -nt data/reports/report.html || la2ds report; }
+# DVC does not watch the page, which tells how long stages took: it is missing where all the rest was there already, and
+# old where stages ran again and made the same.
+repro: $(VENV)/.installed ; export PATH="$(abspath $(BIN)):$$PATH"; dvc repro && { test -f data/reports/report.html && test -z "$$(find data/reports/report.md data/timings -newer data/reports/report.html)" || la2ds report; }
 test: $(VENV)/.installed-dev openpifpaf ; PATH="$(abspath $(BIN)):$$PATH" pytest
 bench: $(VENV)/.installed-dev ; for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 lint: $(VENV)/.installed-dev ; $(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,6 +1,8 @@
 """What every section of params.yaml is parsed into, and the one error that users see."""
 
+from collections.abc import Collection
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -31,6 +33,26 @@ class MissingPackage(InputError):
     """An optional package is not installed; the message says how to install it."""
 
 
+class MissingOutput(InputError):
+    """What a stage writes is not there.
+
+    path: where it should be.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(f"Expected the output of a stage, but there is none at {path}. Run its stage.")
+        self.path = path
+
+
+def fault(error: ValidationError, *below: str) -> tuple[str, str]:
+    """The place of a wrong setting as a dotted key, and what is wrong with it.
+
+    below: the keys that lead to what was parsed.
+    """
+    first = error.errors()[0]
+    return ".".join([*below, *map(str, first["loc"])]) or "the whole", reason(first)
+
+
 def reason(error: ErrorDetails) -> str:
     """What is wrong with a setting, in one line, with the value that was given if it is one."""
     given, message = error["input"], " ".join(error["msg"].removeprefix("Value error, ").split())
@@ -38,8 +60,13 @@ def reason(error: ErrorDetails) -> str:
     return f"{message}, got {given!r}" if shown else message
 
 
-def _unknown(name: Any, given: dict, known: Any) -> InitErrorDetails:
+def no_such_setting(name: Any, known: Collection[str]) -> str:
+    """What to say of a name that is not among the known ones."""
     near = get_close_matches(str(name), known, 1)
     told = f"did you mean {near[0]!r}?" if near else f"there are {sorted(known)}"
-    error = PydanticCustomError("unknown_setting", "there is no such setting; {told}", {"told": told})
+    return f"there is no such setting; {told}"
+
+
+def _unknown(name: Any, given: dict, known: Collection[str]) -> InitErrorDetails:
+    error = PydanticCustomError("unknown_setting", "{told}", {"told": no_such_setting(name, known)})
     return InitErrorDetails(type=error, loc=(name,), input=given[name])

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
-from pipeline.config import InputError, reason
+from pipeline.config import InputError, fault
 
 # Each modality, and the store that it is made from. A new one: a line here and its file in `pipeline/modalities`.
 # An input names its modalities in this order, and a fused network is as wide as the first.
@@ -81,7 +81,7 @@ def parse(text: str) -> list[list[str]]:
     try:
         return [list(modalities) for modalities in TypeAdapter(Inputs).validate_python(given)]
     except ValidationError as error:
-        told = reason(error.errors()[0])
+        _, told = fault(error)
         raise InputError(f"Expected inputs such as pose2d,rgb,pose2d+rgb, but got {text!r}: {told}.") from None
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.clip import Clip
-from pipeline.config import Config, InputError, reason
+from pipeline.config import Config, InputError, fault
 from pipeline.figures import PHASE_COLORS, draw_skeleton, plt
 from pipeline.joint_quantity import Quantity, Smoothing, bridge, measure, smooth
 from pipeline.skeleton import Skeleton
@@ -103,11 +103,8 @@ def load_definition(name_or_path: str) -> Definition:
         detail = " ".join(str(error).split())
         raise InputError(f"Expected a YAML file, but got text that does not parse in {path}: {detail}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the whole"
-        raise InputError(
-            f"Expected a definition of key events, but {place} is wrong in {path}: {reason(first)}"
-        ) from None
+        place, why = fault(error)
+        raise InputError(f"Expected a definition of key events, but {place} is wrong in {path}: {why}") from None
 
 
 def derive(

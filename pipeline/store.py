@@ -14,20 +14,10 @@ from pathlib import Path
 
 import zarr
 
-from pipeline.config import InputError
+from pipeline.config import InputError, MissingOutput
 
 MANIFEST = "manifest.json"
 AGAIN = "Delete it and run its stage again."
-# The folder of an output -> the stage that writes it, <folder>/<data set>.
-STAGES = {
-    "extracted": "extract",
-    "poses": "project",
-    "heatmaps": "render",
-    "frames": "frames",
-    "models": "train",
-    "fused": "fuse",
-    "results": "evaluate",
-}
 
 
 def partial_path(path: Path) -> Path:
@@ -77,7 +67,7 @@ def check(path: Path, made_from: Mapping[str, Path] | None = None, checksums: bo
     Raises InputError that names the file and what to do.
     """
     if not path.is_dir():
-        raise _missing(path)
+        raise MissingOutput(path)
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         files = {name: (size, crc32) for name, (size, crc32) in manifest["files"].items()}
@@ -116,7 +106,7 @@ def open_store(
 def content_hash(path: Path) -> str:
     """A short hash of an output's content and origin, read from its manifest."""
     if not (path / MANIFEST).is_file():
-        raise _missing(path)
+        raise MissingOutput(path)
     return f"{_crc32(path / MANIFEST):08x}"
 
 
@@ -125,12 +115,6 @@ def write_json(path: Path, content) -> None:
     partial = path.with_name(path.name + ".tmp")
     partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(partial, path)
-
-
-def _missing(path: Path) -> InputError:
-    stage = STAGES.get(path.parent.name)
-    todo = f"Run `la2ds {stage} {path.name}`, or `dvc repro` for all that is missing" if stage else "Run its stage"
-    return InputError(f"Expected the output of a stage, but there is none at {path}. {todo}.")
 
 
 def _crc32(path: Path) -> int:

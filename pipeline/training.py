@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, fi
 
 from pipeline.augmentation import AugmentationConfig
 from pipeline.checkpoint import load_state, new_network, save_state
-from pipeline.config import Config, InputError, reason
+from pipeline.config import Config, InputError, fault, no_such_setting
 from pipeline.device import DeviceName, pick_device
 from pipeline.inputs import STORES
 from pipeline.models.network import AlignmentNetwork, BranchSpec, ModelConfig
@@ -56,8 +56,7 @@ def _objective(settings: Any) -> ObjectiveSettings:
     try:
         return parse_objective(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {reason(first)}") from None
+        raise ValueError(": ".join(fault(error))) from None
 
 
 class FusionConfig(Schedule):
@@ -92,12 +91,13 @@ class TrainConfig(Schedule):
         for name, changes in self.modalities.items():
             if wrong := set(changes) & OF_ALL_MODALITIES or {name} - set(STORES):
                 raise ValueError(f"modalities.{name}: {sorted(wrong)} cannot stand here")
+            known = set(type(self).model_fields) - OF_ALL_MODALITIES
+            if unknown := [key for key in changes if key not in known]:
+                raise ValueError(f"modalities.{name}.{unknown[0]}: {no_such_setting(unknown[0], known)}")
             try:
                 self.of(name)
             except ValidationError as error:
-                first = error.errors()[0]
-                place = ".".join(["modalities", name, *(str(part) for part in first["loc"])])
-                raise ValueError(f"{place}: {reason(first)}") from None
+                raise ValueError(": ".join(fault(error, "modalities", name))) from None
         return self
 
     def of(self, modality: str) -> "TrainConfig":

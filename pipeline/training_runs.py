@@ -210,7 +210,8 @@ def _kept(
                     try:
                         _train(data, run, partial_path(folder), progress)
                     except InputError as error:
-                        raise InputError(f"{run.name}: {error}") from None
+                        error.args = (f"{run.name}: {error}",)
+                        raise
                     partial_path(folder).rename(folder)
                     shutil.rmtree(folder / "checkpoints")
                     trained(run)

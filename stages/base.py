@@ -12,10 +12,10 @@ import typer
 import yaml
 from pydantic import Field, ValidationError
 
-from pipeline.config import Config, InputError, reason
+from pipeline.config import Config, InputError, MissingOutput, fault
 from pipeline.inputs import OWN, Inputs, MethodName, needs_pictures
 from pipeline.machine import machine
-from pipeline.store import STAGES, content_hash, write_json
+from pipeline.store import content_hash, write_json
 
 # Deterministic matrix products on CUDA need this before CUDA starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -28,8 +28,16 @@ DETECTIONS, EXTRACTED, POSES, HEATMAPS, FRAMES, RUNS, MODELS, FUSED, RESULTS, TA
 )  # fmt: skip
 # Networks that were trained once; several checkouts can share them.
 RUNS = Path(os.environ.get("LA2DS_RUNS") or RUNS)
-# The stages of a data set, and what each writes.
-OUTPUTS = {stage: Path("data") / folder for folder, stage in STAGES.items()}
+# The stages of a data set, and where each writes, <folder>/<data set>.
+OUTPUTS = {
+    "extract": EXTRACTED,
+    "project": POSES,
+    "render": HEATMAPS,
+    "frames": FRAMES,
+    "train": MODELS,
+    "fuse": FUSED,
+    "evaluate": RESULTS,
+}
 SECTIONS = {
     "films",
     "datasets",
@@ -101,11 +109,8 @@ class Params:
         try:
             return kind.model_validate(node or {})
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join([key, *(str(part) for part in first["loc"])])
-            raise InputError(
-                f"Expected a valid setting, but {place} is wrong in {self.path}: {reason(first)}"
-            ) from None
+            place, why = fault(error, key)
+            raise InputError(f"Expected a valid setting, but {place} is wrong in {self.path}: {why}") from None
 
     def dataset(self, name: str) -> DatasetEntry:
         return self.section(f"datasets.{name}", DatasetEntry)
@@ -130,10 +135,17 @@ def stage(command):
         try:
             return command(*args, **kwargs)
         except InputError as error:
-            typer.echo(f"error: {one_line(error)}", err=True)
+            typer.echo(f"error: {one_line(error)}{_remedy(error)}", err=True)
             raise typer.Exit(1) from None
 
     return wrapped
+
+
+def _remedy(error: InputError) -> str:
+    """The command that writes what is missing."""
+    path = error.path if isinstance(error, MissingOutput) else Path()
+    writes = next((name for name, folder in OUTPUTS.items() if path.parent == folder), None)
+    return f" It is `la2ds {writes} {path.name}`; `dvc repro` runs all that are missing." if writes else ""
 
 
 def summary(started: float, **facts) -> None:

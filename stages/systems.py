@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
-from pipeline.config import Config, InputError, reason
+from pipeline.config import Config, InputError, fault
 from pipeline.inputs import OWN, Inputs
 from pipeline.methods import System, resolve
 from stages.base import Params
@@ -34,14 +34,15 @@ def systems_of(
     fusion = settings.section(f"fusion.{preset}", Section).model_extra if stage_two else None
     methods = settings.section("methods", Section).model_extra if set(wanted) - {OWN} else {}
     systems: list[System] = []
-    for method, inputs in wanted.items():
-        try:
-            systems += resolve(base, methods or {}, {method: inputs}, fusion)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            key = f"presets.{preset}" if method == OWN else f"methods.{method}"
-            raise InputError(
-                f"Expected a valid setting, but {key}.{place} is wrong in {settings.path}: {reason(first)}"
-            ) from None
+    for method, inputs in ({OWN: ()} | wanted).items():  # the preset first: what is wrong in it is no method's fault
+        keys = [f"presets.{preset}", f"fusion.{preset}"]
+        if method != OWN:
+            keys = [f"methods.{method}", f"methods.{method}.fusion"]
+        for key, of_stage_two in zip(keys, (None, fusion), strict=True):
+            try:
+                found = resolve(base, methods or {}, {method: inputs}, of_stage_two)
+            except ValidationError as error:
+                place, why = fault(error, key)
+                raise InputError(f"Expected a valid setting, but {place} is wrong in {settings.path}: {why}") from None
+        systems += found
     return systems

@@ -37,6 +37,7 @@ from stages.base import (
     RUNS,
     TABLE_PARTS,
     TABLES,
+    DatasetEntry,
     Params,
     ParamsOption,
     stage,
@@ -81,7 +82,7 @@ def main(
             f"Expected a table of {[*known, OF_SOURCES]}, but got {name!r}. Add it below `tables` in {settings.path}."
         )
     wanted = settings.section(f"tables.{name}", TableEntry)
-    rows, notes = applicable(wanted.rows, _there(dataset, wanted))
+    rows, notes = applicable(wanted.rows, _there(dataset, entry, wanted))
     if not rows:
         raise InputError(f"Expected a row that {dataset!r} can have, but got none for table {name!r}: {notes[0]}.")
     preset = preset or entry.preset
@@ -176,14 +177,18 @@ class _Stores:
         return self.made[how]
 
 
-def _there(dataset: str, wanted: TableEntry) -> set[str]:
-    """The stores that networks of a data set can be made from; nothing is made worse of pictures."""
+def _there(dataset: str, entry: DatasetEntry, wanted: TableEntry) -> set[str]:
+    """The stores that networks of a data set can be made from; nothing is made worse of pictures.
+
+    Pictures that its entry asks for are there: where they are not, the rows that take them must say so.
+    """
     found, extracted = {"poses", "heatmaps"}, read_sequences(EXTRACTED / dataset)
     skeleton = extracted.skeleton
     if any(how.missing for how in wanted.made_worse) and not skeleton.chains:
         raise InputError(f"Expected a skeleton with limb chains, but {skeleton.name!r} has none. Add `chains` to it.")
     pictures = FRAMES / dataset
-    if not wanted.made_worse and pictures.is_dir() and not (pictures / UNUSED).is_file():
+    cut = pictures.is_dir() and not (pictures / UNUSED).is_file()
+    if not wanted.made_worse and (cut or entry.needs_pictures):
         found.add("frames")
     if extracted.joints.shape[-1] == 3 and skeleton.zaxis and skeleton.xaxis:
         found.add("extracted")

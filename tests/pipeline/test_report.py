@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config import InputError
+from pipeline.config import InputError, MissingOutput
 from pipeline.markdown import section
 from pipeline.metrics.bootstrap import Score, difference, mean_score
 from pipeline.metrics.clips import Clips
@@ -118,8 +118,9 @@ def test_the_shown_pair_is_the_median_one():
 
 
 def test_without_results_the_report_says_which_stage_is_missing(tmp_path):
-    with pytest.raises(InputError, match=r"Run `la2ds|Run its stage"):
-        load_reported({"d": None}, tmp_path, tmp_path, tmp_path, tmp_path)
+    with pytest.raises(MissingOutput) as caught:
+        load_reported({"d": None}, *(tmp_path / name for name in ("poses", "results", "models", "fused")))
+    assert caught.value.path == tmp_path / "models/d"
 
 
 def test_a_data_set_without_labels_has_a_report_of_tau_alone():

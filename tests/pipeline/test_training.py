@@ -331,6 +331,7 @@ def assert_same_state(a, b):
     [
         ({"rgb": {"epoch": 1}}, r"modalities.rgb.epoch: there is no such setting"),
         ({"rgb": {"model": {"patch": 1}}}, r"modalities.rgb.model.patch: there is no such setting"),
+        ({"rgb": {"seed": 1}}, r"modalities.rgb.seed: there is no such setting; there are \['batch_size',"),
         ({"rgb": {"seeds": [1]}}, r"modalities.rgb: \['seeds'\] cannot stand here"),
         ({"rgb": {"augmentation": {"brightness": 0}}}, r"modalities.rgb: \['augmentation'\] cannot stand here"),
         ({"sound": {}}, r"\['sound'\]"),

@@ -112,8 +112,8 @@ def test_a_pickle_is_never_loaded(project):
 
 
 def test_stages_out_of_order_and_inputs_that_do_not_belong_together(project):
-    assert "none at data/extracted/penn. Run `la2ds extract penn`, or `dvc repro`" in error_of("project")
-    assert "none at data/poses/penn. Run `la2ds project penn`" in error_of("render")
+    assert "none at data/extracted/penn. Run its stage. It is `la2ds extract penn`; `dvc repro`" in error_of("project")
+    assert "none at data/poses/penn. Run its stage. It is `la2ds project penn`" in error_of("render")
     assert all(run(stage).exit_code == 0 for stage in ("extract", "project", "render"))
     label_file(project / "penn/labels/0004.mat", train=False, frames=9)
     assert all(run(stage).exit_code == 0 for stage in ("extract", "project"))

@@ -12,6 +12,7 @@ from pipeline.methods import resolve
 from pipeline.projection import ProjectConfig
 from pipeline.training import FusionConfig, TrainConfig
 from stages.base import DatasetEntry, Params
+from stages.systems import systems_of
 from stages.table import TableEntry
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,28 @@ def test_a_wrong_setting_is_told_with_its_place_and_what_there_is(tmp_path, chan
     with pytest.raises(InputError) as caught:
         Params(path).section("presets.mine", TrainConfig)
     assert told.format(path=path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "section, wrong, place",
+    [
+        ("presets", {"mine": {"epoch": 1}}, "presets.mine.epoch"),
+        ("presets", {"mine": {"seeds": [1, 1]}}, "presets.mine.seeds"),
+        ("presets", {"mine": {"modalities": {"rgb": {"batch_size": 0}}}}, "presets.mine"),
+        ("fusion", {"mine": {"epoch": 1}}, "fusion.mine.epoch"),
+        ("methods", {"X": {"epoch": 1}}, "methods.X.epoch"),
+        ("methods", {"X": {"fusion": {"epoch": 1}}}, "methods.X.fusion.epoch"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_the_section_in_which_it_stands(tmp_path, section, wrong, place):
+    entry = {"preset": "mine", "inputs": [["pose2d"]], "methods": {"X": [["pose2d"]]}, "source": {}}
+    content = {"datasets": {"d": entry}, "presets": {"mine": {}}, "fusion": {"mine": {}}, "methods": {"X": {}}}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert [system.name for system in systems_of(Params(path), "d", stage_two=True)]
+    path.write_text(yaml.safe_dump(content | {section: wrong}))
+    with pytest.raises(InputError, match=f"but {place} is wrong in {path}: "):
+        systems_of(Params(path), "d", stage_two=True)
 
 
 def test_every_preset_has_its_fusion():

@@ -86,9 +86,20 @@ def run(project, monkeypatch):
 
 
 def test_pictures_that_were_never_asked_for_are_left_out_and_named(run):
-    Path("data/frames/penn").rename("data/frames/aside")
-    assert "left out, as no pictures were cut" in run("table", "main", "--dataset", "penn")
-    Path("data/frames/aside").rename("data/frames/penn")
+    cut, aside = Path("data/frames/penn"), Path("data/frames/aside")
+    cut.rename(aside)
+    try:
+        assert "left out, as no pictures were cut" in run("table", "main", "--dataset", "penn")
+    finally:
+        aside.rename(cut)
+
+
+def test_pictures_that_were_asked_for_and_never_cut_are_an_error(run):
+    asking = yaml.safe_load(yaml.safe_dump(PARAMS))
+    asking["datasets"]["penn"]["inputs"] = [["pose2d"], ["rgb"]]
+    Path("asking.yaml").write_text(yaml.safe_dump(asking))
+    told = run("table", "main", "--dataset", "penn", "--params", "asking.yaml", expected=1)
+    assert "data/frames/penn was made without. Run the stage frames again." in told
 
 
 def rows_of(path):
