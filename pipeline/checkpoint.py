@@ -58,6 +58,14 @@ def save_network(network: AlignmentNetwork, seed: int, path: Path) -> None:
     write_json(path.with_suffix(".json"), {"branches": branches, "max_frames": network.max_frames, "seed": seed})
 
 
+def architecture(path: Path) -> str:
+    """What two networks share that are the same before training and embed alike, but for chance: all but the head."""
+    found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    for branch in found["branches"].values():
+        branch["model"] = ModelConfig(**branch["model"]).model_dump(mode="json", exclude={"projection_head"})
+    return json.dumps([found["branches"], found["max_frames"]], sort_keys=True)
+
+
 def load_network(path: Path, trained: bool = True) -> AlignmentNetwork:
     """Read what `save_network` wrote; with trained=False, the network as it was before any training (a control)."""
     found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))

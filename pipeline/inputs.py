@@ -22,7 +22,7 @@ STORES = {
     "flow": "frames",
 }
 
-OWN, UNTRAINED = "la2ds", "untrained"
+OWN, UNTRAINED = "la2ds", "untrained"  # "untrained X" where the architecture is that of method X
 CONTROLS = {
     "time_only": "time",
     "raw_pose": "pose2d",

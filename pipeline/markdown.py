@@ -19,8 +19,8 @@ Every number is on validation videos, with frozen features, and stands beside it
 - **Input**: `pose2d`, joint and limb heatmaps; `rgb`, crops of the video; `flow`, their optical flow; `pose2d+rgb`, both
   fused: encoders trained alone, then together. A label without an input sees 2D poses.
 - **Raw pose**: 2D joints relative to the crop box, missing ones interpolated. **Raw picture**: crops shrunk to 12 x 12
-  pixels. **Untrained network**: the same network at its initial weights; its positions start as sinusoids, so it is
-  close to a clock. **Majority class**: no feature at all. **DTW**, **soft-DTW of raw poses**: the best path through two
+  pixels. **Untrained network**: the same network at its initial weights, for each architecture; positions start as
+  sinusoids, so it is close to a clock. **Majority class**: no feature at all. **DTW**, **soft-DTW of raw poses**: the best path through two
   whole clips; no feature of a frame, so nothing but event error and tau.
 - **Clock-broken**: each validation video is cropped to a random window and resampled by a random smooth warp, so that
   the clock tells far less (the time-only rows say how much). Percentages are then of the shorter, broken clip, and

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from pipeline.checkpoint import load_network
+from pipeline.checkpoint import architecture, load_network
 from pipeline.config import InputError
 from pipeline.device import pick_device
 from pipeline.embedding import embed
@@ -92,9 +92,9 @@ class ActionEvaluation:
             yield Features("raw_rgb", 0, train, plain, plain[self.source])
 
     def embeddings(
-        self, method: str, modalities: Input, networks: dict[int, Path], control: bool
+        self, method: str, modalities: Input, networks: dict[int, Path], control: str | None
     ) -> Iterator[Features]:
-        """The trained networks of a method on an input, of every seed; with `control` also what they were before training."""
+        """The trained networks of a method on an input, of every seed; as `control` also what they were before training."""
         sources = {split: load_modalities(modalities, stores).values() for split, stores in self.stores.items()}
 
         def fetch(split: str, i: int) -> tuple[np.ndarray, ...]:
@@ -105,8 +105,8 @@ class ActionEvaluation:
             return tuple(source.original(n, self.indices[i]) for source in sources["val"])
 
         for seed, path in networks.items():
-            for name in (method, UNTRAINED) if control else (method,):
-                network = load_network(path, trained=name != UNTRAINED).to(pick_device())
+            for name in (method, control) if control else (method,):
+                network = load_network(path, trained=name == method).to(pick_device())
                 train, plain = (
                     embed(network, clips.lengths, lambda i, split=split: fetch(split, i))
                     for split, clips in (("train", self.train), ("val", self.val))
@@ -234,12 +234,9 @@ def _evaluate_action(
 ) -> None:
     """Score every system; the JSON, written last, says that the action is done."""
     evaluations = {}
-    # One untrained network for each input: LA2DS's, or else that of the first method.
-    first = {modalities: method for method, modalities in sorted(reversed(networks), key=lambda each: each[0] == OWN)}
-    embeddings = (
-        action.embeddings(method, modalities, found, control=first[modalities] == method)
-        for (method, modalities), found in networks.items()
-    )
+    untrained = _untrained(networks)
+    control_of = {(methods[0], modalities): control for (control, modalities), methods in untrained.items()}
+    embeddings = (action.embeddings(*each, found, control=control_of.get(each)) for each, found in networks.items())
     for features in chain(action.controls(), *embeddings):
         evaluations[features.system, features.seed] = action.score(features)
         if features.system == "raw_pose":
@@ -270,17 +267,34 @@ def _evaluate_action(
         "key_events": list(action.sequences.event_names[action.action]),
         "label_order": list(evaluations["time_only", 0].label_order),
         "methods": {f"{name} seed {seed}": evaluation.details for (name, seed), evaluation in evaluations.items()},
-        "notes": [*_notes(action, evaluations), *_controls_of(first)],
+        "notes": [*_notes(action, evaluations), *_notes_of(untrained)],
     }
     write_json(partial / "actions" / f"{action.action}.json", facts)
 
 
-def _controls_of(first: Mapping[Input, str]) -> list[str]:
-    """Whose network the untrained one of an input is, where it is not LA2DS's."""
+def _untrained(networks: Mapping[tuple[str, Input], dict[int, Path]]) -> dict[tuple[str, Input], list[str]]:
+    """Untrained control and its input -> the methods that it is a control of: those of one architecture.
+
+    It is called `untrained` for LA2DS, or for the first method of an input that LA2DS is not trained on, and after the
+    first of its methods else.
+    """
+    found: dict[tuple[Input, str], list[str]] = {}
+    for (method, modalities), of_seeds in sorted(networks.items(), key=lambda each: each[0][0] != OWN):
+        found.setdefault((modalities, architecture(next(iter(of_seeds.values())))), []).append(method)
+    named: dict[tuple[str, Input], list[str]] = {}
+    for (modalities, _), methods in found.items():
+        taken = (UNTRAINED, modalities) in named
+        named[f"{UNTRAINED} {methods[0]}" if taken else UNTRAINED, modalities] = methods
+    return named
+
+
+def _notes_of(untrained: Mapping[tuple[str, Input], Sequence[str]]) -> list[str]:
+    """Which methods an untrained network is a control of, where its name does not say it."""
     return [
-        f"the untrained network on {label(seen)} is that of {method}, as {CALLED[OWN]} is not trained on this input"
-        for seen, method in first.items()
-        if method != OWN
+        f"{CALLED.get(control, control)} on {label(seen)}: the network of"
+        f" {', '.join(CALLED.get(method, method) for method in methods)} before training"
+        for (control, seen), methods in untrained.items()
+        if len(methods) > 1 or (control == UNTRAINED and methods[0] != OWN)
     ]
 
 

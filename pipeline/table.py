@@ -31,7 +31,7 @@ def method_and_input(name: str) -> tuple[str, str]:
 
 def is_trained(name: str) -> bool:
     """Whether a system is no control."""
-    return method_and_input(name)[0] not in {UNTRAINED, *CONTROLS}
+    return method_and_input(name)[0].split(" ")[0] not in {UNTRAINED, *CONTROLS}
 
 
 def write_rows(rows: Iterable[dict], path: Path) -> None:

@@ -23,7 +23,10 @@ def systems(names: Iterable[str]) -> dict[str, str]:
     found = {name: method_and_input(name) for name in names}
     several = {method for method, _ in found.values() if sum(other == method for other, _ in found.values()) > 1}
     methods = dict.fromkeys(method for name, (method, _) in found.items() if is_trained(name))
-    methods |= dict.fromkeys([*CALLED, *(method for method, _ in found.values())])
+    given = dict.fromkeys(method for method, _ in found.values())
+    for control in CALLED:
+        methods |= dict.fromkeys([control, *(method for method in given if method.startswith(f"{control} "))])
+    methods |= given
     return {
         name: CALLED.get(method, method)
         + (f" ({seen})" if method in several or (method not in CONTROLS and seen != "pose2d") else "")
@@ -40,7 +43,8 @@ def own(names: Iterable[str]) -> list[str]:
 
 def learned(label: str) -> bool:
     """Whether a label of `systems` is of one that is no control."""
-    return not label.startswith(tuple(called for name, called in CALLED.items() if name != OWN))
+    controls = tuple(called for name, called in CALLED.items() if name not in (OWN, UNTRAINED))
+    return label.split(" ")[0] != UNTRAINED and not label.startswith(controls)
 
 
 def describe(metric: str) -> tuple[str, int]:

@@ -49,7 +49,7 @@ def test_every_modality_has_its_file():
 
 
 def test_systems_are_named_after_method_and_input_and_read_back():
-    for method in ("la2ds", "untrained"):
+    for method in ("la2ds", "untrained", "untrained STGCN+CASA"):
         for modalities in (*STORES, "pose2d+rgb", "pose3d+rgb"):
             assert method_and_input(system(method, modalities)) == (method, modalities)
     for control, seen in CONTROLS.items():

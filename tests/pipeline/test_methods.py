@@ -114,6 +114,9 @@ def test_the_readmes_objective_is_one_file_and_one_entry_and_a_row_of_every_tabl
         ("untrained", "pose2d"),
         ("time_only", "time"),
     } <= rows
+    assert not any(method.startswith("untrained ") for method, _ in rows)  # one architecture, one control
+    notes = json.loads((results / "details.json").read_text(encoding="utf-8"))["notes"]
+    assert any("untrained network on pose2d: the network of LA2DS, Mine before training" in note for note in notes)
 
 
 @pytest.mark.parametrize(

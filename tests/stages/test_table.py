@@ -109,13 +109,13 @@ def rows_of(path):
 
 def test_a_table_of_methods_with_its_controls(run):
     text = run("table", "main", "--dataset", "penn", "--seeds", "0,1")
-    assert "| TCC |" in text and "time only" in text and "DTW of raw poses" in text
+    assert "| TCC |" in text and "| untrained TCC |" in text and "time only" in text and "DTW of raw poses" in text
     assert (
         "left out, as no pictures were cut (add [rgb] to `inputs` of the data set and run `dvc repro`): LA2DS on rgb"
         in text
     )
     rows = rows_of(Path("data/tables/penn-main/main.csv"))
-    assert {"la2ds", "TCC", "untrained", "time_only", "raw_pose", "dtw", "soft_dtw", "majority"} == {
+    assert {"la2ds", "TCC", "untrained", "untrained TCC", "time_only", "raw_pose", "dtw", "soft_dtw", "majority"} == {
         r["method"] for r in rows
     }
     assert all(row["std_over_seeds"] for row in rows if row["method"] in ("la2ds", "TCC"))
