@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-ur
 .PHONY: repro test bench lint openpifpaf
 # DVC does not watch the page, which tells how long stages took: it is missing where all the rest was there already, and
 # old where stages ran again and made the same.
-repro: $(VENV)/.installed ; export PATH="$(abspath $(BIN)):$$PATH"; dvc repro && { test -f data/reports/report.html && test -z "$$(find data/reports/report.md data/timings -newer data/reports/report.html)" || la2ds report; }
+repro: $(VENV)/.installed ; export PATH="$(abspath $(BIN)):$$PATH"; dvc repro && { test -f data/reports/report.html && test -z "$$(find data/reports/report.md $(wildcard data/timings) -newer data/reports/report.html)" || la2ds report; }
 test: $(VENV)/.installed-dev openpifpaf ; PATH="$(abspath $(BIN)):$$PATH" pytest
 bench: $(VENV)/.installed-dev ; for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 lint: $(VENV)/.installed-dev ; $(BIN)/ruff check . && $(BIN)/ruff format --check .

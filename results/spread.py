@@ -33,6 +33,10 @@ for method in methods:
                     for frames, clips in ((seen, train), (other, val))
                 ]
             rows.append(row)
+    if not rows:
+        sys.exit(
+            f"Expected embeddings of {method!r}, but there are none in {root}/embeddings. Correct FOLDER or METHOD."
+        )
     for name, values in zip(
         ("first direction", "C = 1, train", "C = 1, val", "C = 1000, train", "C = 1000, val"),
         100 * np.array(rows).T,

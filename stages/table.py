@@ -180,7 +180,7 @@ class _Stores:
 def _there(dataset: str, entry: DatasetEntry, wanted: TableEntry) -> set[str]:
     """The stores that networks of a data set can be made from; nothing is made worse of pictures.
 
-    Pictures that its entry asks for are there: where they are not, the rows that take them must say so.
+    Pictures that its entry asks for count as there, so that opening them fails where they were never cut.
     """
     found, extracted = {"poses", "heatmaps"}, read_sequences(EXTRACTED / dataset)
     skeleton = extracted.skeleton

@@ -4,7 +4,8 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.config import InputError
 from pipeline.inputs import CONTROLS, STORES, Inputs, label, needs_pictures, parse
 from pipeline.modalities.registry import LOADERS
-from pipeline.table import method_and_input, system
+from pipeline.table import is_trained, method_and_input, system
+from pipeline.wording import learned, systems
 
 THREE = (("pose2d",), ("rgb",), ("pose2d", "rgb"))
 
@@ -46,6 +47,16 @@ def test_inputs_that_are_no_lists_are_told_how_to_stand():
 
 def test_every_modality_has_its_file():
     assert list(LOADERS) == list(STORES)
+
+
+def test_a_control_named_after_a_method_is_a_control_and_stands_among_them():
+    names = ["untrained TCC_joints2d", "majority", "untrained", "TCC_joints2d", "la2ds"]
+    assert [is_trained(name) for name in names] == [False, False, False, True, True]
+    labels = systems(names)
+    assert list(labels.values()) == [
+        "LA2DS", "TCC (joints2d)", "untrained network", "untrained TCC (joints2d)", "majority class"
+    ]  # fmt: skip
+    assert [learned(label) for label in labels.values()] == [True, True, False, False, False]
 
 
 def test_systems_are_named_after_method_and_input_and_read_back():

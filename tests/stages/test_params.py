@@ -72,6 +72,7 @@ def test_a_wrong_setting_is_told_with_its_place_and_what_there_is(tmp_path, chan
     assert told.format(path=path) in str(caught.value)
 
 
+@pytest.mark.parametrize("rows", [None, {"X": (("pose2d",),)}])
 @pytest.mark.parametrize(
     "section, wrong, place",
     [
@@ -83,15 +84,15 @@ def test_a_wrong_setting_is_told_with_its_place_and_what_there_is(tmp_path, chan
         ("methods", {"X": {"fusion": {"epoch": 1}}}, "methods.X.fusion.epoch"),
     ],
 )
-def test_a_wrong_setting_is_told_with_the_section_in_which_it_stands(tmp_path, section, wrong, place):
+def test_a_wrong_setting_is_told_with_the_section_in_which_it_stands(tmp_path, section, wrong, place, rows):
     entry = {"preset": "mine", "inputs": [["pose2d"]], "methods": {"X": [["pose2d"]]}, "source": {}}
     content = {"datasets": {"d": entry}, "presets": {"mine": {}}, "fusion": {"mine": {}}, "methods": {"X": {}}}
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))
-    assert [system.name for system in systems_of(Params(path), "d", stage_two=True)]
+    assert [system.name for system in systems_of(Params(path), "d", rows=rows, stage_two=True)]
     path.write_text(yaml.safe_dump(content | {section: wrong}))
     with pytest.raises(InputError, match=f"but {place} is wrong in {path}: "):
-        systems_of(Params(path), "d", stage_two=True)
+        systems_of(Params(path), "d", rows=rows, stage_two=True)
 
 
 def test_every_preset_has_its_fusion():
