@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
+import pickle
+import shutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial as bound
 from itertools import chain
 from pathlib import Path
 
@@ -38,20 +42,25 @@ from pipeline.wording import CALLED, systems
 log = logging.getLogger(__name__)
 
 FEW_VIDEOS = 5
+KEPT = "kept"  # evaluations of single systems, until all are done
 
 
 @dataclass(frozen=True)
 class Features:
-    """One system's frame features of the training videos, and of the validation videos plain and clock-broken.
+    """Frame features (F, D) of the training videos, and of the validation videos plain and clock-broken."""
 
-    system: method and input, as `pipeline.table.system` names them.
-    """
-
-    system: str
-    seed: int
     train: np.ndarray
     plain: np.ndarray
     clock_broken: np.ndarray
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One system with a seed, as `pipeline.table.system` names it; its features are made when they are asked for."""
+
+    system: str
+    seed: int
+    features: Callable[[], Features]
 
 
 class ActionEvaluation:
@@ -78,22 +87,16 @@ class ActionEvaluation:
         self.broken = warp_clips(self.val, self.indices)
         self.source = np.concatenate([o + i for o, i in zip(self.val.offsets, self.indices, strict=False)])
 
-    def controls(self) -> Iterator[Features]:
+    def controls(self) -> Iterator[Contender]:
         """Time only and raw pose; raw pictures where there are any."""
-        clips = (self.train, self.val, self.broken)
-        yield Features("time_only", 0, *(time_only(c.lengths) for c in clips))
-        train, plain = (self._raw_pose(split) for split in ("train", "val"))
-        yield Features("raw_pose", 0, train, plain, plain[self.source])
+        yield Contender("time_only", 0, self._time_only)
+        yield Contender("raw_pose", 0, bound(self._raw, self._raw_pose))
         if all(stores.frames for stores in self.stores.values()):
-            train, plain = (
-                np.concatenate([raw_rgb(stores.frames.frames(self.sequences.frames(n))) for n in self.numbers[split]])
-                for split, stores in self.stores.items()
-            )
-            yield Features("raw_rgb", 0, train, plain, plain[self.source])
+            yield Contender("raw_rgb", 0, bound(self._raw, self._raw_rgb))
 
     def embeddings(
         self, method: str, modalities: Input, networks: dict[int, Path], control: str | None
-    ) -> Iterator[Features]:
+    ) -> Iterator[Contender]:
         """The trained networks of a method on an input, of every seed; as `control` also what they were before training."""
         sources = {split: load_modalities(modalities, stores).values() for split, stores in self.stores.items()}
 
@@ -104,16 +107,18 @@ class ActionEvaluation:
             n = self.numbers["val"][i]
             return tuple(source.original(n, self.indices[i]) for source in sources["val"])
 
+        def embedded(path: Path, trained: bool) -> Features:
+            network = load_network(path, trained).to(pick_device())
+            train, plain = (
+                embed(network, clips.lengths, bound(fetch, split))
+                for split, clips in (("train", self.train), ("val", self.val))
+            )
+            broken = embed(network, self.broken.lengths, fetch_broken)
+            return Features(*(np.concatenate(group) for group in (train, plain, broken)))
+
         for seed, path in networks.items():
             for name in (method, control) if control else (method,):
-                network = load_network(path, trained=name == method).to(pick_device())
-                train, plain = (
-                    embed(network, clips.lengths, lambda i, split=split: fetch(split, i))
-                    for split, clips in (("train", self.train), ("val", self.val))
-                )
-                broken = embed(network, self.broken.lengths, fetch_broken)
-                groups = (np.concatenate(group) for group in (train, plain, broken))
-                yield Features(system(name, label(modalities)), seed, *groups)
+                yield Contender(system(name, label(modalities)), seed, bound(embedded, path, name == method))
 
     def score(self, features: Features) -> Evaluation:
         """Every metric of one system, on both variants."""
@@ -131,6 +136,17 @@ class ActionEvaluation:
             "plain": replace(self.val, features=features.plain),
             "clock_broken": replace(self.broken, features=features.clock_broken),
         }
+
+    def _time_only(self) -> Features:
+        return Features(*(time_only(clips.lengths) for clips in (self.train, self.val, self.broken)))
+
+    def _raw(self, of_split: Callable[[str], np.ndarray]) -> Features:
+        train, plain = (of_split(split) for split in ("train", "val"))
+        return Features(train, plain, plain[self.source])
+
+    def _raw_rgb(self, split: str) -> np.ndarray:
+        frames = self.stores[split].frames
+        return np.concatenate([raw_rgb(frames.frames(self.sequences.frames(n))) for n in self.numbers[split]])
 
     def _raw_pose(self, split: str) -> np.ndarray:
         numbers = self.numbers[split]
@@ -154,7 +170,7 @@ def evaluate_dataset(
     """Write results.csv, details.json, embeddings/ and actions/ for one data set; returns counts for the summary.
 
     models, fused: networks of one modality, and of several. wanted: method -> its inputs. shown: stores of the same
-    sequences, seen otherwise, that validation videos are taken from. Actions that an interrupted run finished are kept.
+    sequences, seen otherwise, that validation videos are taken from. What an interrupted run scored is kept.
     """
     seen = {name for inputs in wanted.values() for modalities in inputs for name in modalities}
     modalities = tuple(name for name in STORES if name in seen)
@@ -217,6 +233,7 @@ def evaluate_dataset(
         "notes": notes,
     }
     write_json(partial / "details.json", rounded(details))
+    shutil.rmtree(partial / KEPT, ignore_errors=True)
     finish(partial, path, made_from)
     return {"systems": ",".join(names), "actions": len(actions), "rows": len(rows), "notes": len(notes)}
 
@@ -232,25 +249,18 @@ def _networks(folder: Path) -> dict[int, Path]:
 def _evaluate_action(
     action: ActionEvaluation, networks: dict[tuple[str, Input], dict[int, Path]], partial: Path
 ) -> None:
-    """Score every system; the JSON, written last, says that the action is done."""
+    """Score every system; the JSON, written last, says that the action is done. Until then each score is kept by itself."""
     evaluations = {}
+    kept = partial / KEPT / action.action
     untrained = _untrained(networks)
     control_of = {(methods[0], modalities): control for (control, modalities), methods in untrained.items()}
     embeddings = (action.embeddings(*each, found, control=control_of.get(each)) for each, found in networks.items())
-    for features in chain(action.controls(), *embeddings):
-        evaluations[features.system, features.seed] = action.score(features)
-        if features.system == "raw_pose":
-            evaluations |= {(name, 0): action.score_aligner(name, features) for name in ALIGNERS}
-        if is_trained(features.system):
-            folder = partial / "embeddings" / action.action / features.system
-            folder.mkdir(parents=True, exist_ok=True)
-            np.savez(
-                folder / f"seed_{features.seed}.npz",
-                names=np.array(action.train.names + action.val.names),
-                offsets=np.concatenate([action.train.offsets, action.train.offsets[-1] + action.val.offsets[1:]]),
-                features=np.concatenate([features.train, features.plain]),
-            )
-        log.info("%s: scored %s, seed %d", action.action, features.system, features.seed)
+    for contender in chain(action.controls(), *embeddings):
+        file = kept / f"{contender.system}_{contender.seed}.pickle"
+        if not file.is_file():
+            _keep(_scored(action, contender, partial / "embeddings" / action.action), file)
+            log.info("%s: scored %s, seed %d", action.action, contender.system, contender.seed)
+        evaluations |= pickle.loads(file.read_bytes())  # of this very code: `open_partial` sees to it
     evaluations["majority", 0] = action.score_majority()
     arrays = {
         f"{name}/{seed}/{variant}/{metric}": np.concatenate([[score.value, score.low, score.high], score.replicates])
@@ -270,6 +280,31 @@ def _evaluate_action(
         "notes": [*_notes(action, evaluations), *_notes_of(untrained)],
     }
     write_json(partial / "actions" / f"{action.action}.json", facts)
+
+
+def _scored(action: ActionEvaluation, contender: Contender, embeddings: Path) -> dict[tuple[str, int], Evaluation]:
+    """The evaluation of one system, and of the paths through its features if it is raw poses; a network's go to `embeddings`."""
+    features = contender.features()
+    found = {(contender.system, contender.seed): action.score(features)}
+    if contender.system == "raw_pose":
+        found |= {(name, 0): action.score_aligner(name, features) for name in ALIGNERS}
+    if is_trained(contender.system):
+        folder = embeddings / contender.system
+        folder.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            folder / f"seed_{contender.seed}.npz",
+            names=np.array(action.train.names + action.val.names),
+            offsets=np.concatenate([action.train.offsets, action.train.offsets[-1] + action.val.offsets[1:]]),
+            features=np.concatenate([features.train, features.plain]),
+        )
+    return found
+
+
+def _keep(evaluations: dict[tuple[str, int], Evaluation], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(".tmp")
+    unfinished.write_bytes(pickle.dumps(evaluations))
+    os.replace(unfinished, file)
 
 
 def _untrained(networks: Mapping[tuple[str, Input], dict[int, Path]]) -> dict[tuple[str, Input], list[str]]:

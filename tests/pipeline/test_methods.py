@@ -19,7 +19,7 @@ from pipeline.inputs import OWN
 from pipeline.method_tables import applicable, write_table
 from pipeline.methods import encoders, fused, resolve
 from pipeline.objectives.registry import known_objectives
-from pipeline.results import evaluate_dataset
+from pipeline.results import ActionEvaluation, evaluate_dataset
 from pipeline.table import read_rows
 from pipeline.training import TrainConfig
 from pipeline.training_runs import fuse_dataset, train_dataset
@@ -117,6 +117,42 @@ def test_the_readmes_objective_is_one_file_and_one_entry_and_a_row_of_every_tabl
     assert not any(method.startswith("untrained ") for method, _ in rows)  # one architecture, one control
     notes = json.loads((results / "details.json").read_text(encoding="utf-8"))["notes"]
     assert any("untrained network on pose2d: the network of LA2DS, Mine before training" in note for note in notes)
+
+
+def test_an_interrupted_evaluation_keeps_what_it_scored_and_ends_in_the_same_bytes(paths, tmp_path, monkeypatch):
+    wanted = {OWN: (("pose2d",),)}
+    train(paths, tmp_path, resolve(PRESET, {}, wanted))
+    score, scored = ActionEvaluation.score, []
+
+    def interrupted(action, features):
+        if len(scored) == 3:
+            raise KeyboardInterrupt
+        scored.append(action.action)
+        return score(action, features)
+
+    def run(name):
+        with Progress(disable=True) as progress:
+            fuse_dataset(paths, tmp_path / "models", tmp_path / "fused", tmp_path / "runs", [], progress)
+            evaluate_dataset(
+                paths, tmp_path / "models", tmp_path / "fused", tmp_path / name, EvaluateConfig(bootstrap_resamples=9), wanted, progress
+            )  # fmt: skip
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ActionEvaluation, "score", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("resumed")
+    calls = []
+    monkeypatch.setattr(ActionEvaluation, "score", lambda *given: calls.append(given) or score(*given))
+    run("resumed")
+    resumed = len(calls)
+    run("whole")
+    assert len(calls) - resumed == resumed + len(scored)
+    files = {file.relative_to(tmp_path / "whole") for file in (tmp_path / "whole").rglob("*") if file.is_file()}
+    assert files == {
+        file.relative_to(tmp_path / "resumed") for file in (tmp_path / "resumed").rglob("*") if file.is_file()
+    }
+    for file in files:
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "resumed" / file).read_bytes(), file
 
 
 @pytest.mark.parametrize(
