@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 
@@ -66,8 +66,14 @@ def _own_name(name: str) -> str:
     return name
 
 
+def _row_name(name: str) -> str:
+    if name != OWN and name.lower() == OWN:
+        raise ValueError(f"LA2DS is called {OWN!r} here, got {name!r}")
+    return name if name == OWN else _own_name(name)
+
+
 MethodName = Annotated[str, AfterValidator(_own_name)]
-Rows = dict[Literal["la2ds"] | MethodName, Inputs]  # method -> its inputs
+Rows = dict[Annotated[str, AfterValidator(_row_name)], Inputs]  # method, or LA2DS -> its inputs
 
 
 def label(modalities: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from pipeline.wording import CALLED, describe, number, systems, table
 
 COLUMNS = (
     "system", "method", "input", "condition", "metric", "variant", "value", "low", "high", "std_over_seeds", "published",
+    "minus_la2ds", "minus_la2ds_low", "minus_la2ds_high",
 )  # fmt: skip
 OF_CONDITIONS = ("acc_100", "event_error")  # shown clock-broken too, and side by side where there are several
 WITHOUT = {
@@ -68,6 +69,7 @@ def write_table(
             "variant": variant,
             **score,
             "published": _printed(published, each, condition, metric, variant),
+            **_minus(_gap(details, action, each, metric, variant, len(run["seeds"]))),
         }
         for condition, details in conditions.items()
         for scores in [details["scores"][action]]
@@ -156,12 +158,12 @@ def _by_metric(scores: dict, published: Mapping[str, dict]) -> str:
 
 def _beside_own(details: dict, action: str, num_seeds: int) -> str:
     """How every trained system differs from LA2DS: what a claim of one over the other rests on."""
-    gaps, labels = details["minus_own"].get(action, {}), systems(details["scores"][action])
+    labels = systems(details["scores"][action])
     columns = [(metric, variant) for metric in OF_CONDITIONS for variant in VARIANTS]
     rows = [
         [labels[each], *(number(_gap(details, action, each, m, v, num_seeds), m, sign=True) for m, v in columns)]
         for each in labels
-        if each in gaps and is_trained(each)
+        if is_trained(each) and each in details["minus_own"].get(action, {})
     ]
     over = "videos and training seeds" if num_seeds > 1 else "videos alone"
     header = [f"minus LA2DS [over {over}]", *(f"{describe(m)[0]}, {v.replace('_', '-')}" for m, v in columns)]
@@ -169,11 +171,14 @@ def _beside_own(details: dict, action: str, num_seeds: int) -> str:
 
 
 def _gap(details: dict, action: str, system: str, metric: str, variant: str, num_seeds: int) -> dict | None:
-    """The difference to LA2DS, and its interval: paired over videos, and over training seeds where there are several.
+    """A trained system's difference to LA2DS, and its interval: paired over videos, and over training seeds where there are
+    several.
 
     The variance over videos is that of a normal distribution with the bootstrap's interval.
     """
-    gap = details["minus_own"][action][system][variant].get(metric)
+    if not is_trained(system):
+        return None
+    gap = details["minus_own"].get(action, {}).get(system, {}).get(variant, {}).get(metric)
     if gap is None or num_seeds < 2:
         return gap
     scores = [details["scores"][action][each][variant][metric] for each in (OWN, system)]
@@ -182,6 +187,12 @@ def _gap(details: dict, action: str, system: str, metric: str, variant: str, num
     parts += [(score["std_over_seeds"] ** 2 / num_seeds, num_seeds - 1) for score in scores]
     found = welch(gap["value"], parts, True)
     return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def _minus(gap: dict | None) -> dict:
+    """The columns of a difference to LA2DS."""
+    named = {"minus_la2ds": "value", "minus_la2ds_low": "low", "minus_la2ds_high": "high"}
+    return {column: gap[key] for column, key in named.items()} if gap else {}
 
 
 def _by_condition(rows: list[dict]) -> str:

@@ -62,6 +62,15 @@ class TableEntry(Config):
         return [how for how in (*self.trained.values(), *self.shown.values()) if not how.changes_nothing]
 
 
+class Tabulated(Config):
+    """An entry below `tabulate`: what dvc.yaml calls this stage with."""
+
+    table: str
+    dataset: str
+    preset: str
+    seeds: str | int  # one word: DVC puts no list into a command
+
+
 @app.command("table", help=__doc__)
 @stage
 def main(
@@ -81,6 +90,8 @@ def main(
         raise InputError(
             f"Expected a table of {[*known, OF_SOURCES]}, but got {name!r}. Add it below `tables` in {settings.path}."
         )
+    for each in settings.content.get("tabulate") or {}:
+        _check_tabulated(settings, each)
     wanted = settings.section(f"tables.{name}", TableEntry)
     rows, notes = applicable(wanted.rows, _there(dataset, entry, wanted))
     if not rows:
@@ -195,14 +206,27 @@ def _there(dataset: str, entry: DatasetEntry, wanted: TableEntry) -> set[str]:
     return found
 
 
+def _check_tabulated(settings: Params, name: str) -> None:
+    """Refuses what YAML makes of `{..., seeds: 0,1,2}`: one seed, and keys 1 and 2."""
+    given = settings.content["tabulate"][name]
+    if isinstance(given, dict) and any(isinstance(key, int) for key in given):
+        raise InputError(
+            f"Expected seeds in quotes, but got keys {[key for key in given if isinstance(key, int)]} beside them at"
+            f' tabulate.{name} in {settings.path}. Write seeds: "0,1,2".'
+        )
+    settings.section(f"tabulate.{name}", Tabulated)
+
+
 def _numbers(seeds: str | None) -> list[int] | None:
     try:
-        found = [int(seed) for seed in seeds.split(",")] if seeds else None
-        if found and len(set(found)) < len(found):
+        found = None if seeds is None else [int(seed) for seed in seeds.split(",")]
+        if found and (len(set(found)) < len(found) or min(found) < 0):
             raise ValueError
         return found
     except ValueError:
-        raise InputError(f"Expected different seeds such as 0,1,2, but got {seeds!r}. Correct --seeds.") from None
+        raise InputError(
+            f"Expected different seeds from 0 such as 0,1,2, but got {seeds!r}. Correct --seeds."
+        ) from None
 
 
 if __name__ == "__main__":

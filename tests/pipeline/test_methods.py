@@ -75,6 +75,16 @@ def test_a_method_is_what_it_changes_of_the_preset():
     assert [each.name for each in encoders([own, both])] == ["la2ds", "TCC", "TCC_rgb"] and fused([own, both]) == [both]
 
 
+def test_a_method_that_would_be_la2ds_under_another_name_is_refused():
+    of_joints = {"CASA": {"modalities": {"joints2d": {"model": {"centered": True}}}}, "slow": {"fusion": {"epochs": 3}}}
+    for wanted in ({"CASA": (("joints2d",), ("joints2d", "rgb"))}, {"slow": (("pose2d", "rgb"),)}):
+        assert len(resolve(PRESET, of_joints, wanted, FUSION)) == len(*wanted.values())
+    with pytest.raises(InputError, match=r"'CASA' .* \['joints2d'\], but got \['pose2d'\], where it is LA2DS itself"):
+        resolve(PRESET, of_joints, {"CASA": (("joints2d",), ("pose2d",))}, FUSION)
+    with pytest.raises(InputError, match=r"'slow' .* several modalities, but got \['pose2d'\]"):
+        resolve(PRESET, of_joints, {"slow": (("pose2d",),)}, FUSION)
+
+
 @pytest.mark.parametrize(
     "changes, part",
     [
@@ -269,6 +279,12 @@ def test_a_difference_to_la2ds_is_as_uncertain_as_training(tmp_path):
     freedom = total**2 / sum(variance**2 / of_part for variance, of_part in parts)
     half = stats.t.ppf(0.975, freedom) * total**0.5
     write_table("main", {"": details}, None, RUN | {"seeds": [0, 1, 2]}, [], tmp_path)
+    rows = json.loads((tmp_path / "main.json").read_text())["rows"]
+    ends = [row["minus_la2ds"] + side * half for row in rows if row["method"] == "TCC" for side in (-1, 1)]
+    assert ends == pytest.approx(
+        [row[f"minus_la2ds_{end}"] for row in rows if row["method"] == "TCC" for end in ("low", "high")]
+    )
+    assert not any("minus_la2ds" in row for row in rows if row["method"] == "la2ds")
     told = f"| TCC | - | - | +2.0 [{2 - half:.1f}, {2 + half:.1f}] |"
     text = (tmp_path / "main.md").read_text()
     assert "minus LA2DS [over videos and training seeds]" in text and told in text and half > 1.9

@@ -185,9 +185,26 @@ def test_a_table_that_another_process_writes_is_trained_for_and_then_waited_for(
         (("three", "--dataset", "penn"), "there are no 3D poses"),
         (("grids", "--dataset", "penn"), "squat TCC_joints2d seed 0: Expected frames that are grids"),
         (("main", "--dataset", "penn", "--seeds", "a"), "--seeds"),
+        (("main", "--dataset", "penn", "--seeds", ""), "different seeds from 0"),
+        (("main", "--dataset", "penn", "--seeds", "0,-1"), "different seeds from 0"),
         (("main", "--dataset", "penn", "--preset", "none"), "presets.none"),
     ],
 )
 def test_a_mistake_is_one_line(run, arguments, part):
     output = run("table", *arguments, expected=1)
+    assert part in output and output.count("error: ") == 1
+
+
+@pytest.mark.parametrize(
+    "entry, part",
+    [
+        ("{table: main, dataset: penn, preset: tiny, seeds: 0,1}", 'Write seeds: "0,1,2".'),
+        ("{table: main, dataset: penn, preset: tiny}", "tabulate.many.seeds"),
+        ('{table: main, dataset: penn, preset: tiny, seeds: "0,1", out: here}', "tabulate.many.out"),
+    ],
+)
+def test_an_entry_of_tabulate_is_checked_before_anything_is_trained(run, tmp_path, entry, part):
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(PARAMS) + f"tabulate:\n  many: {entry}\n")
+    output = run("table", "main", "--dataset", "penn", "--params", str(params), expected=1)
     assert part in output and output.count("error: ") == 1
