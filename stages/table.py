@@ -43,7 +43,7 @@ from stages.base import (
     stage,
     summary,
 )
-from stages.systems import systems_of
+from stages.systems import Section, systems_of
 
 app = typer.Typer(add_completion=False)
 log = logging.getLogger(__name__)
@@ -84,14 +84,14 @@ def main(
     started = time.monotonic()
     settings = Params(params)
     entry, config = settings.dataset(dataset), settings.section("evaluate", EvaluateConfig)
+    if out and out.parent == TABLES:
+        _check_tabulated(settings, out.name)
     if name == OF_SOURCES:
         return _of_sources(settings, dataset, out or TABLES / f"{dataset}-{name}", started)
     if name not in (known := settings.content.get("tables") or {}):
         raise InputError(
             f"Expected a table of {[*known, OF_SOURCES]}, but got {name!r}. Add it below `tables` in {settings.path}."
         )
-    for each in settings.content.get("tabulate") or {}:
-        _check_tabulated(settings, each)
     wanted = settings.section(f"tables.{name}", TableEntry)
     rows, notes = applicable(wanted.rows, _there(dataset, entry, wanted))
     if not rows:
@@ -207,8 +207,14 @@ def _there(dataset: str, entry: DatasetEntry, wanted: TableEntry) -> set[str]:
 
 
 def _check_tabulated(settings: Params, name: str) -> None:
-    """Refuses what YAML makes of `{..., seeds: 0,1,2}`: one seed, and keys 1 and 2."""
-    given = settings.content["tabulate"][name]
+    """The entry that a folder below `data/tables` is written for, if there is one.
+
+    Refuses what YAML makes of `{..., seeds: 0,1,2}`: one seed, and keys 1 and 2.
+    """
+    entries = settings.section("tabulate", Section).model_extra if settings.content.get("tabulate") else {}
+    if name not in entries:
+        return
+    given = entries[name]
     if isinstance(given, dict) and any(isinstance(key, int) for key in given):
         raise InputError(
             f"Expected seeds in quotes, but got keys {[key for key in given if isinstance(key, int)]} beside them at"

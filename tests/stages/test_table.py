@@ -206,5 +206,7 @@ def test_a_mistake_is_one_line(run, arguments, part):
 def test_an_entry_of_tabulate_is_checked_before_anything_is_trained(run, tmp_path, entry, part):
     params = tmp_path / "params.yaml"
     params.write_text(yaml.safe_dump(PARAMS) + f"tabulate:\n  many: {entry}\n")
-    output = run("table", "main", "--dataset", "penn", "--params", str(params), expected=1)
+    arguments = ("table", "nobody", "--dataset", "penn", "--params", str(params))
+    output = run(*arguments, "--out", "data/tables/many", expected=1)
     assert part in output and output.count("error: ") == 1
+    assert "Expected a table of" in run(*arguments, "--out", "data/tables/other", expected=1)
