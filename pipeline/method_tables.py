@@ -182,6 +182,8 @@ def _gap(details: dict, action: str, system: str, metric: str, variant: str, num
     if gap is None or num_seeds < 2:
         return gap
     scores = [details["scores"][action][each][variant][metric] for each in (OWN, system)]
+    if any("std_over_seeds" not in score for score in scores):  # a method with a seed of its own
+        return gap
     videos = sum(of["val_videos"] - 1 for of in details["actions"].values())
     parts = [((gap["high"] - gap["low"]) ** 2 / (2 * float(ndtri((1 + LEVEL) / 2))) ** 2, max(videos, 1))]
     parts += [(score["std_over_seeds"] ** 2 / num_seeds, num_seeds - 1) for score in scores]

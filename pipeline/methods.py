@@ -33,8 +33,8 @@ def resolve(
     """The systems that a data set wants: method -> inputs, LA2DS's first.
 
     preset, fusion: these sections of params.yaml as they stand. methods: all entries by name.
-    Raises InputError for a method that has no entry or changes nothing of what an input sees, and ValidationError for
-    settings that are wrong.
+    Raises InputError for a method that has no entry, or whose `modalities` and `fusion`, all that it changes, do not concern
+    an input; and ValidationError for settings that are wrong.
     """
     systems = []
     for name, inputs in wanted.items():
@@ -56,12 +56,12 @@ def resolve(
 
 
 def _check_changes(method: str, changes: Mapping, of_fusion: Mapping, modalities: Input) -> None:
-    """Refuses a row that would be LA2DS under another name."""
+    """Refuses an input that all a method changes, modalities or fusion, does not concern: LA2DS under another name."""
     of_modalities = changes.get("modalities") or {}
     if set(changes) - {"modalities"} or (of_fusion and len(modalities) > 1) or set(of_modalities) & set(modalities):
         return
     if of_modalities or of_fusion:
-        concerned = list(of_modalities) or "inputs of several modalities"
+        concerned = [*of_modalities, *(["inputs of several modalities"] if of_fusion else [])]
         raise InputError(
             f"Expected an input of method {method!r} with what it changes, which is {concerned}, but got"
             f" {list(modalities)}, where it is LA2DS itself. Correct its inputs."

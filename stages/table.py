@@ -43,7 +43,8 @@ from stages.base import (
     stage,
     summary,
 )
-from stages.systems import Section, systems_of
+from stages.systems import systems_of
+from stages.tabulated import check_tabulated
 
 app = typer.Typer(add_completion=False)
 log = logging.getLogger(__name__)
@@ -53,22 +54,13 @@ class TableEntry(Config):
     """An entry below `tables`. rows: method -> inputs. trained, shown: with what made worse networks are trained, and what is
     made worse of the videos they are shown then; by name, nothing by default."""
 
-    rows: Rows
+    rows: Rows = Field(min_length=1)
     trained: dict[str, Corruption] = Field(default_factory=lambda: {"": Corruption()})
     shown: dict[str, Corruption] = Field(default_factory=lambda: {"": Corruption()})
 
     @property
     def made_worse(self) -> list[Corruption]:
         return [how for how in (*self.trained.values(), *self.shown.values()) if not how.changes_nothing]
-
-
-class Tabulated(Config):
-    """An entry below `tabulate`: what dvc.yaml calls this stage with."""
-
-    table: str
-    dataset: str
-    preset: str
-    seeds: str | int  # one word: DVC puts no list into a command
 
 
 @app.command("table", help=__doc__)
@@ -85,7 +77,7 @@ def main(
     settings = Params(params)
     entry, config = settings.dataset(dataset), settings.section("evaluate", EvaluateConfig)
     if out and out.parent == TABLES:
-        _check_tabulated(settings, out.name)
+        check_tabulated(settings, out.name)
     if name == OF_SOURCES:
         return _of_sources(settings, dataset, out or TABLES / f"{dataset}-{name}", started)
     if name not in (known := settings.content.get("tables") or {}):
@@ -204,23 +196,6 @@ def _there(dataset: str, entry: DatasetEntry, wanted: TableEntry) -> set[str]:
     if extracted.joints.shape[-1] == 3 and skeleton.zaxis and skeleton.xaxis:
         found.add("extracted")
     return found
-
-
-def _check_tabulated(settings: Params, name: str) -> None:
-    """The entry that a folder below `data/tables` is written for, if there is one.
-
-    Refuses what YAML makes of `{..., seeds: 0,1,2}`: one seed, and keys 1 and 2.
-    """
-    entries = settings.section("tabulate", Section).model_extra if settings.content.get("tabulate") else {}
-    if name not in entries:
-        return
-    given = entries[name]
-    if isinstance(given, dict) and any(isinstance(key, int) for key in given):
-        raise InputError(
-            f"Expected seeds in quotes, but got keys {[key for key in given if isinstance(key, int)]} beside them at"
-            f' tabulate.{name} in {settings.path}. Write seeds: "0,1,2".'
-        )
-    settings.section(f"tabulate.{name}", Tabulated)
 
 
 def _numbers(seeds: str | None) -> list[int] | None:

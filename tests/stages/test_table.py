@@ -36,6 +36,7 @@ PARAMS = {
     "tables": {
         "main": {"rows": {"la2ds": [["pose2d"], ["rgb"]], "TCC": [["pose2d"]]}},
         "three": {"rows": {"TCC": [["pose3d"]]}},
+        "empty": {"rows": {}},
         "grids": {"rows": {"TCC": [["joints2d"]]}},
         "missing": {"rows": {"la2ds": [["pose2d"]]}, "shown": {"p0": {}, "p100": {"missing": 1.0}}},
         "noisy": {
@@ -178,11 +179,12 @@ def test_a_table_that_another_process_writes_is_trained_for_and_then_waited_for(
     [
         (
             ("nobody", "--dataset", "penn"),
-            "Expected a table of ['grids', 'main', 'missing', 'noisy', 'three', 'pose_sources'], but got 'nobody'",
+            "Expected a table of ['empty', 'grids', 'main', 'missing', 'noisy', 'three', 'pose_sources'], but got 'nobody'",
         ),
         (("main", "--dataset", "nobody"), "datasets.nobody"),
         (("pose_sources", "--dataset", "penn"), "on the same videos as 'penn'"),
         (("three", "--dataset", "penn"), "there are no 3D poses"),
+        (("empty", "--dataset", "penn"), "tables.empty.rows is wrong"),
         (("grids", "--dataset", "penn"), "squat TCC_joints2d seed 0: Expected frames that are grids"),
         (("main", "--dataset", "penn", "--seeds", "a"), "--seeds"),
         (("main", "--dataset", "penn", "--seeds", ""), "different seeds from 0"),
@@ -200,13 +202,15 @@ def test_a_mistake_is_one_line(run, arguments, part):
     [
         ("{table: main, dataset: penn, preset: tiny, seeds: 0,1}", 'Write seeds: "0,1,2".'),
         ("{table: main, dataset: penn, preset: tiny}", "tabulate.many.seeds"),
+        ("{table: main, dataset: penn, preset: tiny, seeds: [0, 1]}", "tabulate.many.seeds is wrong"),
         ('{table: main, dataset: penn, preset: tiny, seeds: "0,1", out: here}', "tabulate.many.out"),
     ],
 )
 def test_an_entry_of_tabulate_is_checked_before_anything_is_trained(run, tmp_path, entry, part):
     params = tmp_path / "params.yaml"
-    params.write_text(yaml.safe_dump(PARAMS) + f"tabulate:\n  many: {entry}\n")
+    others = '  2024: {}\n  a.b: {table: nobody, dataset: penn, preset: tiny, seeds: "0"}\n'
+    params.write_text(yaml.safe_dump(PARAMS) + f"tabulate:\n  many: {entry}\n{others}")
     arguments = ("table", "nobody", "--dataset", "penn", "--params", str(params))
     output = run(*arguments, "--out", "data/tables/many", expected=1)
     assert part in output and output.count("error: ") == 1
-    assert "Expected a table of" in run(*arguments, "--out", "data/tables/other", expected=1)
+    assert "Expected a table of" in run(*arguments, "--out", "data/tables/a.b", expected=1)
