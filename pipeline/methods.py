@@ -50,7 +50,8 @@ def resolve(
         stage_two = None if fusion is None else FusionConfig(**merged(dict(fusion), of_fusion))
         config = TrainConfig(**merged(dict(preset), changes))
         for modalities in inputs:
-            _check_changes(name, changes, of_fusion, modalities)
+            if fusion is not None or not of_fusion:  # what is wrong in it is told where stage two is asked for
+                _check_changes(name, changes, of_fusion, modalities)
             systems.append(System(name, modalities, config, stage_two))
     return systems
 
